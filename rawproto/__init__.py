@@ -1,0 +1,76 @@
+"""rawproto: protocols of one's own above IP.
+
+Every public name is importable from here; each is loaded when it is first used, so that ``import rawproto``
+costs next to nothing and brings in neither numpy nor a network interface.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rawproto.errors import AddrError as AddrError
+    from rawproto.errors import ClosedError as ClosedError
+    from rawproto.errors import ConfigError as ConfigError
+    from rawproto.errors import ConnectionAborted as ConnectionAborted
+    from rawproto.errors import ConnectionRefused as ConnectionRefused
+    from rawproto.errors import ConnectionReset as ConnectionReset
+    from rawproto.errors import DeadlineExceeded as DeadlineExceeded
+    from rawproto.errors import DeclarationError as DeclarationError
+    from rawproto.errors import DecodeError as DecodeError
+    from rawproto.errors import DNSError as DNSError
+    from rawproto.errors import DNSTimeoutError as DNSTimeoutError
+    from rawproto.errors import EncodeError as EncodeError
+    from rawproto.errors import FilterError as FilterError
+    from rawproto.errors import LabError as LabError
+    from rawproto.errors import OpError as OpError
+    from rawproto.errors import PrivilegeError as PrivilegeError
+    from rawproto.errors import RawprotoError as RawprotoError
+    from rawproto.errors import UnknownNetworkError as UnknownNetworkError
+    from rawproto.protocol import DatagramProtocol as DatagramProtocol
+    from rawproto.protocol import Protocol as Protocol
+
+__version__ = "0.1.0"
+
+# One line a room; a test holds this table equal to the imports above and to each room's __all__.
+_ROOMS: dict[str, tuple[str, ...]] = {
+    "rawproto.errors": (
+        "AddrError",
+        "ClosedError",
+        "ConfigError",
+        "ConnectionAborted",
+        "ConnectionRefused",
+        "ConnectionReset",
+        "DNSError",
+        "DNSTimeoutError",
+        "DeadlineExceeded",
+        "DeclarationError",
+        "DecodeError",
+        "EncodeError",
+        "FilterError",
+        "LabError",
+        "OpError",
+        "PrivilegeError",
+        "RawprotoError",
+        "UnknownNetworkError",
+    ),
+    "rawproto.protocol": ("DatagramProtocol", "Protocol"),
+}
+
+_MODULE_OF = {name: module for module, names in _ROOMS.items() for name in names}
+
+__all__ = sorted(_MODULE_OF)  # noqa: PLE0605 - computed, so that no name is written a third time
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'rawproto' has no attribute {name!r}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF})

@@ -1,0 +1,109 @@
+"""What every link is: batches in, batches out, nothing lost in silence.
+
+A link carries datagrams of one protocol between addresses. All links (raw IP, packet socket, UDP, in-memory) have
+this one interface and pass one conformance suite, so that a protocol runs on any of them by name.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from rawproto.wire.batch import ReceivedBatch, Transmit
+    from rawproto.wire.icmp_error import ICMPError
+
+__all__ = ["Link", "LinkStats"]
+
+
+@dataclasses.dataclass(slots=True)
+class LinkStats:
+    """Counters of a link, all in datagrams unless the name says bytes."""
+
+    sent: int = 0
+    sent_bytes: int = 0
+    send_refused: int = 0
+    """Datagrams the kernel did not take (full queue, no route, link down, too large): treated as lost."""
+    received: int = 0
+    received_bytes: int = 0
+    kernel_drops: int = 0
+    """Arrived, but dropped for want of room in the socket's receive buffer (SO_RXQ_OVFL, PACKET_STATISTICS)."""
+    truncated: int = 0
+    bad_checksum: int = 0
+    malformed: int = 0
+    """Dropped for a broken IP or UDP header."""
+    icmp_errors: int = 0
+    icmp_ignored: int = 0
+    """ICMP errors that quote nothing of ours, or make no sense."""
+
+
+class Link(abc.ABC):
+    """A bound, non-blocking carrier of datagrams.
+
+    ``send`` and ``receive`` never block; wait on :meth:`fileno` (readable) with poll, select or an event loop. One
+    thread may send while another receives.
+    """
+
+    @property
+    @abc.abstractmethod
+    def network(self) -> str:
+        """The link's name, as in "ip4:253" or "udp6"."""
+
+    @property
+    @abc.abstractmethod
+    def local_addr(self) -> Any:
+        """The address the link is bound to."""
+
+    @property
+    @abc.abstractmethod
+    def max_datagram_size(self) -> int:
+        """Largest datagram, in bytes above the link's own headers, that fits the link's MTU unfragmented."""
+
+    @abc.abstractmethod
+    def send(self, transmit: Transmit) -> int:
+        """Hand a batch to the kernel and return how many of its datagrams were taken, from the first on.
+
+        Fewer than all means that the kernel's queue is full: wait for writability or treat the rest as lost. A
+        datagram refused for its own sake (too large, no route, firewall) is counted in ``send_refused``, noted
+        for :meth:`send_errors`, counts as taken and does not stop the rest.
+        """
+
+    @abc.abstractmethod
+    def receive(self) -> Sequence[ReceivedBatch]:
+        """The datagrams waiting now, in order of arrival; empty when there are none.
+
+        The arrays are views over the link's buffers and good until the next call.
+        """
+
+    @abc.abstractmethod
+    def errors(self) -> list[ICMPError]:
+        """ICMP errors that came in since the last call."""
+
+    @abc.abstractmethod
+    def send_errors(self) -> list[OSError]:
+        """Errors of single datagrams refused since the last call (bounded: the newest 64)."""
+
+    @abc.abstractmethod
+    def stats(self) -> LinkStats:
+        """A copy of the counters, those of the kernel brought up to date."""
+
+    @abc.abstractmethod
+    def fileno(self) -> int:
+        """Descriptor to wait on: readable when :meth:`receive` or :meth:`errors` has something."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Give the socket back. Calling it again does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,5 @@
+"""The `rawproto` command."""
+
+
+def main() -> None:
+    """Run the command line."""
