@@ -60,7 +60,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
 
 _MODULE_OF = {name: module for module, names in _ROOMS.items() for name in names}
 
-__all__ = sorted(_MODULE_OF)  # noqa: PLE0605 - computed, so that no name is written a third time
+__all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> Any:

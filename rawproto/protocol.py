@@ -86,7 +86,7 @@ class DatagramProtocol(Protocol):
     def datagram_received(self, data: bytes, source: Any, now: int) -> None:
         """One datagram arrived from ``source``."""
 
-    def timer_expired(self, now: int) -> None:  # noqa: B027 - a protocol without timers has none
+    def timer_expired(self, now: int) -> None:
         """The timer set by :meth:`set_timer` is due; it is cleared before this is called."""
 
     def send(self, data: bytes, destination: Any, *, ecn: int = 0) -> None:
