@@ -30,6 +30,14 @@ if TYPE_CHECKING:
     from rawproto.errors import UnknownNetworkError as UnknownNetworkError
     from rawproto.protocol import DatagramProtocol as DatagramProtocol
     from rawproto.protocol import Protocol as Protocol
+    from rawproto.wire import Batch as Batch
+    from rawproto.wire import ICMPError as ICMPError
+    from rawproto.wire import ICMPErrorKind as ICMPErrorKind
+    from rawproto.wire import LinkType as LinkType
+    from rawproto.wire import PcapngReader as PcapngReader
+    from rawproto.wire import PcapngWriter as PcapngWriter
+    from rawproto.wire import ReceivedBatch as ReceivedBatch
+    from rawproto.wire import Transmit as Transmit
 
 __version__ = "0.1.0"
 
@@ -56,6 +64,16 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "UnknownNetworkError",
     ),
     "rawproto.protocol": ("DatagramProtocol", "Protocol"),
+    "rawproto.wire": (
+        "Batch",
+        "ICMPError",
+        "ICMPErrorKind",
+        "LinkType",
+        "PcapngReader",
+        "PcapngWriter",
+        "ReceivedBatch",
+        "Transmit",
+    ),
 }
 
 _MODULE_OF = {name: module for module, names in _ROOMS.items() for name in names}

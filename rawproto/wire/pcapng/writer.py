@@ -1,0 +1,329 @@
+"""Writing pcapng: every block goes to the file in one ``write``, a batch of packets too."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from rawproto.errors import EncodeError
+from rawproto.wire.pcapng.blocks import (
+    BYTE_ORDER_MAGIC,
+    COMMENT,
+    NANOSECOND_RESOLUTION,
+    BlockType,
+    Interface,
+    InterfaceOption,
+    LinkType,
+    PacketOption,
+    SecretsType,
+    SectionOption,
+    StatisticsOption,
+    pack_options,
+    padding,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+    from typing import Self
+
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["PcapngWriter"]
+
+_PACKET = struct.Struct("<7I")
+"""Block type, total length, interface, timestamp high and low, captured and original length (section 4.3)."""
+
+_PACKET_OVERHEAD = _PACKET.size + 4
+_UNKNOWN_SECTION_LENGTH = -1
+_BUFFER = 1 << 18
+
+
+class PcapngWriter:
+    """Writes one section of packets with nanosecond timestamps.
+
+    Not locked: one thread at a time. Packets longer than the interface's snap length are cut.
+
+    Args:
+        target: path of a file to create, or a binary file to write to; the latter stays open after :meth:`close`.
+        linktype: what the packets begin with, for the interfaces given by name.
+        interfaces: names or full descriptions of the interfaces, numbered from 0; more by :meth:`add_interface`.
+        snaplen: most bytes kept of a packet, for the interfaces given by name; 0 is no limit.
+        application: name of the program that captures.
+        hardware: description of the machine, when it is worth telling.
+        system: name of the operating system, when it is worth telling.
+        comment: a comment on the whole capture.
+    """
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str] | BinaryIO,
+        *,
+        linktype: int = LinkType.RAW,
+        interfaces: Sequence[str | Interface] = ("",),
+        snaplen: int = 0,
+        application: str = "rawproto",
+        hardware: str = "",
+        system: str = "",
+        comment: str = "",
+    ) -> None:
+        texts = (
+            (COMMENT, comment),
+            (SectionOption.HARDWARE, hardware),
+            (SectionOption.OS, system),
+            (SectionOption.APPLICATION, application),
+        )
+        section = struct.pack("<IHHq", BYTE_ORDER_MAGIC, 1, 0, _UNKNOWN_SECTION_LENGTH)
+        header = _block(BlockType.SECTION_HEADER, section + _text_options(texts))
+        self._interfaces: list[Interface] = []
+        self._linktype = linktype
+        self._snaplen = snaplen
+        self._closed = False
+        self._owned = isinstance(target, (str, os.PathLike))
+        self._file = _open(target)
+        self.packets = 0
+        """Packets written so far."""
+        self._file.write(header)
+        for interface in interfaces:
+            self.add_interface(interface)
+
+    @property
+    def interfaces(self) -> tuple[Interface, ...]:
+        """The interfaces described so far, in order of their numbers."""
+        return tuple(self._interfaces)
+
+    def add_interface(self, interface: str | Interface) -> int:
+        """Describe one more interface, by name or in full, and return its number.
+
+        The timestamps are written in nanoseconds since the epoch whatever ``interface.resolution`` says.
+
+        Raises:
+            EncodeError: a link type or snap length out of range, or a text that is too long.
+        """
+        if isinstance(interface, str):
+            interface = Interface(self._linktype, interface, snaplen=self._snaplen)
+        _check_range("interface.linktype", interface.linktype, 16)
+        _check_range("interface.snaplen", interface.snaplen, 32)
+        options = [
+            *_texts(
+                (
+                    (InterfaceOption.NAME, interface.name),
+                    (InterfaceOption.DESCRIPTION, interface.description),
+                )
+            ),
+            (InterfaceOption.RESOLUTION, bytes((NANOSECOND_RESOLUTION,))),
+        ]
+        if interface.filter:
+            # A leading 0 says that the filter follows as text in libpcap's language (section 4.2).
+            options.append((InterfaceOption.FILTER, b"\0" + interface.filter.encode()))
+        body = struct.pack("<HHI", interface.linktype, 0, interface.snaplen) + pack_options(options)
+        self._file.write(_block(BlockType.INTERFACE_DESCRIPTION, body))
+        self._interfaces.append(interface)
+        return len(self._interfaces) - 1
+
+    def write(
+        self,
+        data: bytes | bytearray | memoryview,
+        timestamp_ns: int,
+        interface: int = 0,
+        comment: str | None = None,
+        original_length: int | None = None,
+        drops: int | None = None,
+        flags: int = 0,
+    ) -> None:
+        """Write one packet.
+
+        Args:
+            data: the packet, or what was captured of it.
+            timestamp_ns: nanoseconds since the epoch.
+            interface: number of the interface it was seen on.
+            comment: a comment on it.
+            original_length: its length on the wire where ``data`` is not all of it.
+            drops: packets lost between the one before and this one.
+            flags: :class:`~rawproto.wire.pcapng.PacketFlags`; 0 writes none.
+
+        Raises:
+            EncodeError: an interface never described, or a number out of range.
+        """
+        packet = bytes(data)
+        length = len(packet) if original_length is None else original_length
+        snaplen = self._interface(interface).snaplen
+        if snaplen and len(packet) > snaplen:
+            packet = packet[:snaplen]
+        _check_range("timestamp", timestamp_ns, 64)
+        _check_range("original_length", length, 32)
+        options = (
+            b"" if comment is None and drops is None and not flags else _packet_options(comment, drops, flags)
+        )
+        pad = padding(len(packet))
+        total = _PACKET_OVERHEAD + len(packet) + pad + len(options)
+        front = _PACKET.pack(
+            BlockType.ENHANCED_PACKET,
+            total,
+            interface,
+            timestamp_ns >> 32,
+            timestamp_ns & 0xFFFFFFFF,
+            len(packet),
+            length,
+        )
+        self._file.write(b"".join((front, packet, bytes(pad), options, total.to_bytes(4, "little"))))
+        self.packets += 1
+
+    def write_batch(
+        self,
+        rows: NDArray[np.uint8],
+        lengths: NDArray[np.int64] | int | None,
+        timestamps: NDArray[np.int64] | int,
+        interface: int = 0,
+        original_lengths: ArrayLike | None = None,
+    ) -> None:
+        """Write n packets with one call of the file's ``write``.
+
+        Args:
+            rows: uint8 (n, w), one packet a row; may be a strided view.
+            lengths: bytes used of each row, int64 (n,), one number for all, or None for w.
+            timestamps: nanoseconds since the epoch, int64 (n,) or one number for all.
+            interface: number of the interface they were seen on.
+            original_lengths: lengths on the wire, (n,), where rows are cut.
+
+        Raises:
+            EncodeError: an interface never described, or a length longer than the rows.
+        """
+        import numpy as np
+
+        from rawproto.wire.pcapng.batch import packet_blocks
+
+        count, width = rows.shape
+        if not count:
+            return
+        snaplen = self._interface(interface).snaplen
+        kept = np.broadcast_to(np.asarray(width if lengths is None else lengths, dtype=np.int64), (count,))
+        if kept.min() < 0 or kept.max() > width:
+            raise EncodeError(f"lengths outside 0 to {width}, the width of the rows", "pcapng", "lengths")
+        original = kept if original_lengths is None else np.asarray(original_lengths, dtype=np.int64)
+        if snaplen:
+            kept = np.minimum(kept, snaplen)
+        self._file.write(
+            packet_blocks(rows, kept, original, np.asarray(timestamps, dtype=np.uint64), interface)
+        )
+        self.packets += count
+
+    def write_statistics(
+        self,
+        timestamp_ns: int,
+        interface: int = 0,
+        *,
+        received: int | None = None,
+        dropped: int | None = None,
+        accepted: int | None = None,
+        os_dropped: int | None = None,
+        delivered: int | None = None,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> None:
+        """Write the counters of an interface, in packets (section 4.6); None leaves one out.
+
+        Args:
+            timestamp_ns: when they were read, nanoseconds since the epoch.
+            interface: number of the interface.
+            received: packets received, from the start of the capture.
+            dropped: packets lost by the interface for want of room.
+            accepted: packets accepted by the filter.
+            os_dropped: packets lost by the operating system.
+            delivered: packets delivered to this program.
+            start_ns: start of the capture.
+            end_ns: end of the capture.
+        """
+        self._interface(interface)
+        _check_range("timestamp", timestamp_ns, 64)
+        times = ((StatisticsOption.START, start_ns), (StatisticsOption.END, end_ns))
+        counts = (
+            (StatisticsOption.RECEIVED, received),
+            (StatisticsOption.DROPPED, dropped),
+            (StatisticsOption.ACCEPTED, accepted),
+            (StatisticsOption.OS_DROPPED, os_dropped),
+            (StatisticsOption.DELIVERED, delivered),
+        )
+        options = [(code, _timestamp(value)) for code, value in times if value is not None]
+        options += [(code, struct.pack("<Q", value)) for code, value in counts if value is not None]
+        body = struct.pack("<I", interface) + _timestamp(timestamp_ns) + pack_options(options)
+        self._file.write(_block(BlockType.INTERFACE_STATISTICS, body))
+
+    def write_secrets(self, data: bytes, kind: int = SecretsType.TLS_KEY_LOG) -> None:
+        """Write keys for the packets that follow (section 4.7), such as the lines of an NSS key log."""
+        body = struct.pack("<II", kind, len(data)) + data + bytes(padding(len(data)))
+        self._file.write(_block(BlockType.DECRYPTION_SECRETS, body))
+
+    def flush(self) -> None:
+        """Hand what is buffered to the operating system, so that a reader sees all packets written so far."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Flush, and close the file when this writer opened it. Calling it again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._owned:
+            self._file.close()
+        else:
+            self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _interface(self, number: int) -> Interface:
+        if not 0 <= number < len(self._interfaces):
+            raise EncodeError(
+                f"{number}, but {len(self._interfaces)} interfaces are described", "pcapng", "interface"
+            )
+        return self._interfaces[number]
+
+
+def _open(target: str | os.PathLike[str] | BinaryIO) -> BinaryIO:
+    if isinstance(target, (str, os.PathLike)):
+        return Path(target).open("wb", buffering=_BUFFER)
+    return target
+
+
+def _packet_options(comment: str | None, drops: int | None, flags: int) -> bytes:
+    options: list[tuple[int, bytes]] = []
+    if comment is not None:
+        options.append((COMMENT, comment.encode()))
+    if flags:
+        _check_range("flags", flags, 32)
+        options.append((PacketOption.FLAGS, struct.pack("<I", flags)))
+    if drops is not None:
+        _check_range("drops", drops, 64)
+        options.append((PacketOption.DROPS, struct.pack("<Q", drops)))
+    return pack_options(options)
+
+
+def _texts(pairs: Sequence[tuple[int, str]]) -> list[tuple[int, bytes]]:
+    return [(code, text.encode()) for code, text in pairs if text]
+
+
+def _text_options(pairs: Sequence[tuple[int, str]]) -> bytes:
+    return pack_options(_texts(pairs))
+
+
+def _timestamp(nanoseconds: int) -> bytes:
+    """A timestamp as its two 32-bit halves, the high one first."""
+    return struct.pack("<II", nanoseconds >> 32, nanoseconds & 0xFFFFFFFF)
+
+
+def _block(kind: int, body: bytes) -> bytes:
+    total = len(body) + 12
+    return struct.pack("<II", kind, total) + body + struct.pack("<I", total)
+
+
+def _check_range(field: str, value: int, bits: int) -> None:
+    if not 0 <= value < 1 << bits:
+        raise EncodeError(f"{value} does not fit {bits} bits", "pcapng", field)
