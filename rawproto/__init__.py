@@ -10,6 +10,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rawproto.addr import IP as IP
+    from rawproto.addr import IPAddr as IPAddr
+    from rawproto.addr import IPMask as IPMask
+    from rawproto.addr import IPNet as IPNet
+    from rawproto.addr import RSPAddr as RSPAddr
+    from rawproto.addr import TCPAddr as TCPAddr
+    from rawproto.addr import UDPAddr as UDPAddr
+    from rawproto.addr import cidr_mask as cidr_mask
+    from rawproto.addr import ipv4 as ipv4
+    from rawproto.addr import ipv4_mask as ipv4_mask
+    from rawproto.addr import join_host_port as join_host_port
+    from rawproto.addr import parse_cidr as parse_cidr
+    from rawproto.addr import parse_ip as parse_ip
+    from rawproto.addr import split_host_port as split_host_port
     from rawproto.errors import AddrError as AddrError
     from rawproto.errors import ClosedError as ClosedError
     from rawproto.errors import ConfigError as ConfigError
@@ -43,6 +57,22 @@ __version__ = "0.1.0"
 
 # One line a room; a test holds this table equal to the imports above and to each room's __all__.
 _ROOMS: dict[str, tuple[str, ...]] = {
+    "rawproto.addr": (
+        "IP",
+        "IPAddr",
+        "IPMask",
+        "IPNet",
+        "RSPAddr",
+        "TCPAddr",
+        "UDPAddr",
+        "cidr_mask",
+        "ipv4",
+        "ipv4_mask",
+        "join_host_port",
+        "parse_cidr",
+        "parse_ip",
+        "split_host_port",
+    ),
     "rawproto.errors": (
         "AddrError",
         "ClosedError",
