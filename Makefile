@@ -1,6 +1,9 @@
 # Two commands do all the set-up: `make demo` and `make test`. Everything lands in .venv; nothing outside this folder
 # is touched. PYTHON picks another interpreter (3.11 or later), FILE another file for the demo, ARGS further options.
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,39 +11,70 @@ STAMP := $(VENV)/.installed
 FILE ?=
 ARGS ?=
 
-.PHONY: demo test check format bench docs clean venv
+# Caches of what we run belong in here too: the home may be missing or not ours to write to.
+export MPLCONFIGDIR ?= $(CURDIR)/$(VENV)/cache/matplotlib
+export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/$(VENV)/cache/hypothesis
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+PIP := $(BIN)/python -m pip
+ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+PIP += --no-cache-dir
+endif
+
+# A copied or moved tree brings a .venv whose scripts still point to where it came from: make it anew.
+OURS := $(shell grep -qF "$(CURDIR)/$(VENV)/bin/python" $(BIN)/rawproto 2>/dev/null && $(BIN)/python -c '' && echo yes)
+ifneq ($(OURS),yes)
+.PHONY: $(STAMP)
+endif
+
+.PHONY: help demo test check format bench docs clean venv
+
+help:
+	@echo "make demo [FILE=path] [ARGS=...]  a file crosses a bad link on a protocol of its own"
+	@echo "make test [ARGS=...]              the tests; ARGS=--require-netns makes a missing namespace a failure"
+	@echo "make check                        format, lint, types, architecture"
+	@echo "make bench [ARGS=room]            benchmarks against rivals, as ratios of one run"
+	@echo "make docs | format | venv | clean"
 
 demo: $(STAMP)
-	@$(BIN)/rawproto demo $(if $(FILE),--file "$(FILE)") $(ARGS)
+	@exec $(BIN)/rawproto demo $(if $(FILE),--file "$(FILE)") $(ARGS)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_architecture.py
+	$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_import_cost.py
 
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 bench: $(STAMP)
-	@$(BIN)/python -m benchmarks $(ARGS)
+	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	$(PIP) install --quiet -c constraints.txt -e ".[docs]"
 	$(BIN)/mkdocs build --strict
 
 venv: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "rawproto needs Python 3.11 or later; none found (set PYTHON=...)" >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing rawproto into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than Python 3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments; on Debian or Ubuntu, as root:" >&2; \
+		$(PYTHON) -c 'import sys; print("    apt-get install python%d.%d-venv" % sys.version_info[:2])' >&2; \
+		echo "then run make again, or set PYTHON=... to another interpreter" >&2; exit 2; }
+	@echo "installing rawproto into $(CURDIR)/$(VENV) ..."
+	@test "$(OURS)" = yes || $(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --quiet -c constraints.txt -e ".[test]"
+	@mkdir -p $(VENV)/cache/matplotlib
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

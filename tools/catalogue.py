@@ -1,0 +1,11 @@
+"""The tools and what each is for, in one line: what ``rawproto --help`` prints without loading any of them.
+
+A tool is the module of its name beside this one, with a :class:`click.Command` called ``command``.
+"""
+
+from __future__ import annotations
+
+__all__ = ["TOOLS"]
+
+# A test holds each line equal to the short help of the command itself.
+TOOLS: dict[str, str] = {}
