@@ -1,0 +1,1 @@
+"""Benchmarks: ours against rivals in the same run, as ratios. Run them with ``make bench [ARGS=room]``."""

@@ -1,0 +1,113 @@
+"""``python -m benchmarks [ROOM ...]``: runs the rows of ``bench_<room>.py``, all rooms when none is named."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.harness import measure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.harness import Measured
+
+HERE = Path(__file__).resolve().parent
+ROOMS = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+
+
+def run(rooms: list[str], rounds: int | None, match: str) -> Iterator[tuple[str, Measured]]:
+    """Measure the rows of ``rooms`` whose name contains ``match``, one after the other."""
+    for room in rooms:
+        for row in importlib.import_module(f"benchmarks.bench_{room}").rows():
+            if match in row.name:
+                yield room, measure(row, rounds)
+
+
+def figure(value: float) -> str:
+    """``value`` with three significant digits, without an exponent."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def spread(values: list[float]) -> str:
+    """Median and range."""
+    return f"{figure(statistics.median(values))} [{figure(min(values))} - {figure(max(values))}]"
+
+
+def print_text(room: str, result: Measured) -> None:
+    """The ratios first, the figures they come from after them."""
+    row = result.row
+    print(f"\n{room}: {row.name}")
+    for ratio in result.ratios():
+        word = "" if ratio.expected is None else f"  (expected {figure(ratio.expected)}"
+        if word:
+            word += ")" if ratio.kept else ", MISSED)"
+        print(
+            f"  {figure(ratio.median):>8} x {ratio.rival}  [{figure(ratio.low)} - {figure(ratio.high)}]{word}"
+        )
+    for rival, reason in result.missing.items():
+        print(f"       ---   {rival}: {reason}")
+    print(f"           ours {spread(result.ours)} {row.unit}, {row.better} is better")
+    for rival, values in result.rivals.items():
+        print(f"           {rival} {spread(values)} {row.unit}")
+    sys.stdout.flush()
+
+
+def document(room: str, result: Measured) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "room": room,
+        "name": result.row.name,
+        "unit": result.row.unit,
+        "better": result.row.better,
+        "ours": result.ours,
+        "rivals": result.rivals,
+        "missing": result.missing,
+        "ratios": [
+            {
+                "rival": ratio.rival,
+                "median": ratio.median,
+                "low": ratio.low,
+                "high": ratio.high,
+                "expected": ratio.expected,
+                "kept": ratio.kept,
+            }
+            for ratio in result.ratios()
+        ],
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="make bench ARGS=...", description="Ratios against rivals, one run."
+    )
+    parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(ROOMS) or 'none yet'}")
+    parser.add_argument("--rounds", type=int, help="rounds that count (default: each row's own)")
+    parser.add_argument("--match", default="", help="only rows whose name contains this")
+    parser.add_argument("--json", action="store_true", help="one JSON object a row")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 when an expected ratio is missed")
+    asked = parser.parse_args()
+    unknown = set(asked.rooms) - set(ROOMS)
+    if unknown:
+        parser.error(f"no benchmark of {', '.join(sorted(unknown))}; there are: {', '.join(ROOMS)}")
+    if not asked.json:
+        print("ratio = how many times better ours is; median [lowest - highest] of rounds taken in turns")
+    missed = 0
+    for room, result in run(asked.rooms or ROOMS, asked.rounds, asked.match):
+        missed += sum(not ratio.kept for ratio in result.ratios())
+        if asked.json:
+            print(json.dumps(document(room, result)), flush=True)
+        else:
+            print_text(room, result)
+    return 1 if missed and asked.strict else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
