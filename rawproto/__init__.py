@@ -42,6 +42,12 @@ if TYPE_CHECKING:
     from rawproto.errors import PrivilegeError as PrivilegeError
     from rawproto.errors import RawprotoError as RawprotoError
     from rawproto.errors import UnknownNetworkError as UnknownNetworkError
+    from rawproto.link import Link as Link
+    from rawproto.link import LinkStats as LinkStats
+    from rawproto.link import MemoryLink as MemoryLink
+    from rawproto.link import MemoryNetwork as MemoryNetwork
+    from rawproto.link import RawLink as RawLink
+    from rawproto.link import UDPLink as UDPLink
     from rawproto.protocol import DatagramProtocol as DatagramProtocol
     from rawproto.protocol import Protocol as Protocol
     from rawproto.wire import Batch as Batch
@@ -92,6 +98,14 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "PrivilegeError",
         "RawprotoError",
         "UnknownNetworkError",
+    ),
+    "rawproto.link": (
+        "Link",
+        "LinkStats",
+        "MemoryLink",
+        "MemoryNetwork",
+        "RawLink",
+        "UDPLink",
     ),
     "rawproto.protocol": ("DatagramProtocol", "Protocol"),
     "rawproto.wire": (

@@ -1,1 +1,38 @@
-"""link."""
+"""Batches in and out of the kernel: raw IP, UDP, packet and in-memory links, raw sockets, filters, privileges."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rawproto.link.base import Link as Link
+    from rawproto.link.base import LinkStats as LinkStats
+    from rawproto.link.memory import MemoryLink as MemoryLink
+    from rawproto.link.memory import MemoryNetwork as MemoryNetwork
+    from rawproto.link.raw import RawLink as RawLink
+    from rawproto.link.udp import UDPLink as UDPLink
+
+_EXPORTS: dict[str, tuple[str, ...]] = {
+    "rawproto.link.base": ("Link", "LinkStats"),
+    "rawproto.link.memory": ("MemoryLink", "MemoryNetwork"),
+    "rawproto.link.raw": ("RawLink",),
+    "rawproto.link.udp": ("UDPLink",),
+}
+
+_MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
+
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'rawproto.link' has no attribute {name!r}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF})

@@ -1,0 +1,154 @@
+"""A socket's error queue: ICMP errors that the kernel matched to what the socket sent (IP_RECVERR, ip(7)).
+
+Each entry holds the sockaddr that our datagram went to, the quoted bytes of it, and a control message with a
+``struct sock_extended_err`` (linux/errqueue.h) followed by the sockaddr of the reporter::
+
+    u32 errno; u8 origin; u8 type; u8 code; u8 pad; u32 info; u32 data;
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from rawproto.link import linux
+from rawproto.wire.icmp_error import ICMPError, ICMPErrorKind
+
+if TYPE_CHECKING:
+    from rawproto.link.base import LinkStats
+    from rawproto.link.sockaddr import AddressCodec
+
+__all__ = ["ErrorQueue", "error_kind"]
+
+_EXTENDED_ERROR: Final = struct.Struct("=IBBBxII")
+_CONTROL_SIZE: Final = 1024
+_QUOTE_SIZE: Final = 2048
+# Errors nobody asks for must not fill the memory.
+_KEPT: Final = 1024
+
+_KINDS: Final = {
+    # (version, type, code); RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1
+    (4, 3, 0): ICMPErrorKind.NETWORK_UNREACHABLE,
+    (4, 3, 1): ICMPErrorKind.HOST_UNREACHABLE,
+    (4, 3, 2): ICMPErrorKind.PROTOCOL_UNREACHABLE,
+    (4, 3, 3): ICMPErrorKind.PORT_UNREACHABLE,
+    (4, 3, 4): ICMPErrorKind.PACKET_TOO_BIG,
+    (4, 3, 5): ICMPErrorKind.HOST_UNREACHABLE,
+    (4, 3, 6): ICMPErrorKind.NETWORK_UNREACHABLE,
+    (4, 3, 7): ICMPErrorKind.HOST_UNREACHABLE,
+    (4, 3, 8): ICMPErrorKind.HOST_UNREACHABLE,
+    (4, 3, 9): ICMPErrorKind.PROHIBITED,
+    (4, 3, 10): ICMPErrorKind.PROHIBITED,
+    (4, 3, 11): ICMPErrorKind.NETWORK_UNREACHABLE,
+    (4, 3, 12): ICMPErrorKind.HOST_UNREACHABLE,
+    (4, 3, 13): ICMPErrorKind.PROHIBITED,
+    (4, 3, 14): ICMPErrorKind.PROHIBITED,
+    (4, 3, 15): ICMPErrorKind.PROHIBITED,
+    (4, 11, 0): ICMPErrorKind.TIME_EXCEEDED,
+    (4, 11, 1): ICMPErrorKind.REASSEMBLY_TIME_EXCEEDED,
+    # RFC 4443 section 3
+    (6, 1, 0): ICMPErrorKind.NETWORK_UNREACHABLE,
+    (6, 1, 1): ICMPErrorKind.PROHIBITED,
+    (6, 1, 2): ICMPErrorKind.NETWORK_UNREACHABLE,
+    (6, 1, 3): ICMPErrorKind.HOST_UNREACHABLE,
+    (6, 1, 4): ICMPErrorKind.PORT_UNREACHABLE,
+    (6, 1, 5): ICMPErrorKind.PROHIBITED,
+    (6, 1, 6): ICMPErrorKind.NETWORK_UNREACHABLE,
+    (6, 2, 0): ICMPErrorKind.PACKET_TOO_BIG,
+    (6, 3, 0): ICMPErrorKind.TIME_EXCEEDED,
+    (6, 3, 1): ICMPErrorKind.REASSEMBLY_TIME_EXCEEDED,
+    # An unrecognised next header is IPv6's way to say that nobody speaks the protocol (RFC 4443 section 3.4).
+    (6, 4, 1): ICMPErrorKind.PROTOCOL_UNREACHABLE,
+}
+_PARAMETER_PROBLEM: Final = {4: 12, 6: 4}
+
+
+def error_kind(version: int, icmp_type: int, code: int) -> ICMPErrorKind:
+    """What an ICMP (version 4) or ICMPv6 (version 6) error message of this type and code means."""
+    kind = _KINDS.get((version, icmp_type, code))
+    if kind is None:
+        parameter = icmp_type == _PARAMETER_PROBLEM[version]
+        kind = ICMPErrorKind.PARAMETER_PROBLEM if parameter else ICMPErrorKind.OTHER
+    return kind
+
+
+class ErrorQueue:
+    """Reads a socket's error queue, whichever of the link's threads comes first.
+
+    Args:
+        sock: the socket; IP_RECVERR or IPV6_RECVERR gets switched on.
+        version: 4 or 6.
+        stats: counters to keep.
+        codec: the link's addresses. What quotes a datagram to an address it never encoded is not ours: ignored
+            and counted.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        version: int,
+        stats: LinkStats,
+        codec: AddressCodec,
+    ) -> None:
+        self._sock = sock
+        self._version = version
+        self._stats = stats
+        self._codec = codec
+        self._errors: deque[ICMPError] = deque(maxlen=_KEPT)
+        self._lock = threading.Lock()
+        if version == 4:
+            self._level, self._type = socket.IPPROTO_IP, linux.IP_RECVERR
+            self._origin = linux.SO_EE_ORIGIN_ICMP
+        else:
+            self._level, self._type = socket.IPPROTO_IPV6, linux.IPV6_RECVERR
+            self._origin = linux.SO_EE_ORIGIN_ICMP6
+        sock.setsockopt(self._level, self._type, 1)
+
+    def take(self) -> list[ICMPError]:
+        """The errors that came in since the last call."""
+        self.drain()
+        taken = []
+        while self._errors:
+            taken.append(self._errors.popleft())
+        return taken
+
+    def drain(self) -> None:
+        """Read the kernel's queue empty; this also clears the error that would fail the next send or receive."""
+        flags = socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT
+        with self._lock:
+            while True:
+                try:
+                    quoted, control, _, name = self._sock.recvmsg(_QUOTE_SIZE, _CONTROL_SIZE, flags)
+                except OSError:  # empty, or closed meanwhile
+                    return
+                for level, kind, data in control:
+                    if (level, kind) == (self._level, self._type):
+                        self._add(data, quoted, name)
+
+    def _add(self, data: bytes, quoted: bytes, name: Any) -> None:
+        if len(data) < _EXTENDED_ERROR.size:
+            return
+        _, origin, icmp_type, code, info, _ = _EXTENDED_ERROR.unpack_from(data)
+        if origin != self._origin:
+            return  # a local refusal, which the send that caused it reports
+        destination = self._codec.from_tuple(name)
+        if not self._codec.knows(destination):
+            self._stats.icmp_ignored += 1
+            return
+        kind = error_kind(self._version, icmp_type, code)
+        self._stats.icmp_errors += 1
+        self._errors.append(
+            ICMPError(
+                kind=kind,
+                type=icmp_type,
+                code=code,
+                version=self._version,
+                reporter=self._codec.reporter(data[_EXTENDED_ERROR.size :]),
+                destination=destination,
+                mtu=info if kind is ICMPErrorKind.PACKET_TOO_BIG else 0,
+                quoted=quoted,
+            )
+        )

@@ -1,0 +1,245 @@
+"""Linux numbers that Python's socket module lacks, and the two system calls it has no name for.
+
+The numbers are those of the kernel's user-space headers (the file is named at each group); they are the same on
+every architecture Python runs on except where ``asm-generic`` is replaced (alpha, mips, parisc, sparc), which the
+import refuses.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import pathlib
+import platform
+import socket
+import struct
+import sys
+
+__all__ = ["Interfaces", "PathMTU", "recvmmsg", "sendmmsg"]
+
+if platform.machine().startswith(("alpha", "mips", "parisc", "sparc")):  # pragma: no cover - exotic machines
+    raise ImportError(f"rawproto.link does not know the socket numbers of {platform.machine()}")
+
+# asm-generic/socket.h
+SO_RCVBUFFORCE = 33
+SO_SNDBUFFORCE = 32
+SO_ATTACH_FILTER = 26
+SO_DETACH_FILTER = 27
+SO_RXQ_OVFL = 40
+SO_LOCK_FILTER = 44
+SO_MEMINFO = 55
+SO_TIMESTAMPNS = 35
+SCM_TIMESTAMPNS = SO_TIMESTAMPNS
+SO_TIMESTAMPING = 37
+SCM_TIMESTAMPING = SO_TIMESTAMPING
+
+# linux/sock_diag.h: index of the drop counter in the array that SO_MEMINFO gives
+SK_MEMINFO_DROPS = 8
+SK_MEMINFO_VARS = 9
+
+# linux/net_tstamp.h
+SOF_TIMESTAMPING_TX_SOFTWARE = 1 << 1
+SOF_TIMESTAMPING_RX_SOFTWARE = 1 << 3
+SOF_TIMESTAMPING_SOFTWARE = 1 << 4
+SOF_TIMESTAMPING_OPT_ID = 1 << 7
+SOF_TIMESTAMPING_OPT_CMSG = 1 << 10
+SOF_TIMESTAMPING_OPT_TSONLY = 1 << 11
+
+# linux/in.h
+IP_PKTINFO = 8
+IP_MTU_DISCOVER = 10
+IP_RECVERR = 11
+IP_RECVTTL = 12
+IP_RECVTOS = 13
+IP_MTU = 14
+IP_FREEBIND = 15
+IP_NODEFRAG = 22
+IP_PMTUDISC_DONT = 0
+IP_PMTUDISC_DO = 2
+IP_PMTUDISC_PROBE = 3
+
+# linux/in6.h
+IPV6_MTU_DISCOVER = 23
+IPV6_MTU = 24
+IPV6_RECVERR = 25
+IPV6_HDRINCL = 36
+IPV6_RECVPKTINFO = 49
+IPV6_PKTINFO = 50
+IPV6_RECVHOPLIMIT = 51
+IPV6_HOPLIMIT = 52
+IPV6_RECVTCLASS = 66
+IPV6_TCLASS = 67
+IPV6_FREEBIND = 78
+
+# linux/icmp.h and linux/icmpv6.h: socket option levels are the protocol numbers
+SOL_RAW = 255
+SOL_ICMPV6 = 58
+
+# linux/udp.h
+SOL_UDP = 17
+UDP_SEGMENT = 103
+UDP_GRO = 104
+UDP_MAX_SEGMENTS = 64
+"""Segments a call may hold; newer kernels take 128, all take 64."""
+
+# linux/errqueue.h
+SO_EE_ORIGIN_LOCAL = 1
+SO_EE_ORIGIN_ICMP = 2
+SO_EE_ORIGIN_ICMP6 = 3
+SO_EE_ORIGIN_TIMESTAMPING = 4
+
+# linux/sockios.h
+SIOCGIFNAME = 0x8910
+SIOCGIFCONF = 0x8912
+SIOCGIFMTU = 0x8921
+SIOCGIFHWADDR = 0x8927
+SIOCGIFINDEX = 0x8933
+
+# linux/if_ether.h and linux/if_packet.h
+ETH_P_ALL = 0x0003
+ETH_P_IP = 0x0800
+ETH_P_IPV6 = 0x86DD
+SOL_PACKET = 263
+PACKET_STATISTICS = 6
+PACKET_AUXDATA = 8
+PACKET_QDISC_BYPASS = 20
+PACKET_IGNORE_OUTGOING = 23
+PACKET_HOST = 0
+PACKET_OUTGOING = 4
+
+_IFCONF = struct.Struct("@iP")  # struct ifconf (linux/if.h)
+_ETHERNET_MTU = 1500
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+_sendmmsg = _libc.sendmmsg
+_sendmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
+_sendmmsg.restype = ctypes.c_int
+_recvmmsg = _libc.recvmmsg
+_recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
+_recvmmsg.restype = ctypes.c_int
+
+
+def sendmmsg(fd: int, table: int, count: int, flags: int) -> int:
+    """Messages the kernel took (sendmmsg, section 2 of the manual), or the negated errno when the first was not."""
+    while True:
+        taken: int = _sendmmsg(fd, table, count, flags)
+        if taken >= 0:
+            return taken
+        number = ctypes.get_errno()
+        if number != errno.EINTR:
+            return -number
+
+
+def recvmmsg(fd: int, table: int, count: int, flags: int) -> int:
+    """Messages received without waiting for more (recvmmsg, section 2 of the manual), or the negated errno."""
+    while True:
+        arrived: int = _recvmmsg(fd, table, count, flags, None)
+        if arrived >= 0:
+            return arrived
+        number = ctypes.get_errno()
+        if number != errno.EINTR:
+            return -number
+
+
+class Interfaces:
+    """Questions about interfaces asked on a socket's own descriptor.
+
+    An interface index means something only in a network namespace; asking on the socket itself gives the answer of
+    the namespace in which the socket was made, whatever namespace the calling thread is in now.
+    """
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def _ask(self, request: int, record: bytes) -> bytes:
+        return fcntl.ioctl(self._fd, request, record.ljust(40, b"\0"))
+
+    def index(self, name: str) -> int:
+        """Index of interface ``name``; raises OSError (ENODEV) when there is none."""
+        record = self._ask(SIOCGIFINDEX, _interface_name(name))
+        return int.from_bytes(record[16:20], sys.byteorder)
+
+    def name(self, index: int) -> str:
+        """Name of interface ``index``; raises OSError (ENODEV) when there is none."""
+        record = self._ask(SIOCGIFNAME, bytes(16) + index.to_bytes(4, sys.byteorder))
+        return os.fsdecode(record[:16].split(b"\0", 1)[0])
+
+    def mtu(self, name: str) -> int:
+        """MTU in bytes of interface ``name``."""
+        return int.from_bytes(self._ask(SIOCGIFMTU, _interface_name(name))[16:20], sys.byteorder)
+
+    def hardware_address(self, name: str) -> tuple[int, bytes]:
+        """ARPHRD_ type and hardware address (6 bytes) of interface ``name``."""
+        record = self._ask(SIOCGIFHWADDR, _interface_name(name))
+        return int.from_bytes(record[16:18], sys.byteorder), record[18:24]
+
+    def of_address(self, ip: bytes) -> str | None:
+        """The interface that has ``ip`` (4 or 16 bytes), or None."""
+        if len(ip) == 4:
+            return self._of_ipv4(ip)
+        # The thread's own view: it may be in another namespace than the process.
+        with pathlib.Path("/proc/thread-self/net/if_inet6").open() as lines:
+            for line in lines:
+                fields = line.split()
+                if bytes.fromhex(fields[0]) == ip:
+                    return fields[5]
+        return None
+
+    def _of_ipv4(self, ip: bytes) -> str | None:
+        size = 40  # struct ifreq: name 16, sockaddr_in at 16, its address at 20
+        room = 64 * size
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            used = fcntl.ioctl(self._fd, SIOCGIFCONF, _IFCONF.pack(room, ctypes.addressof(buffer)))
+            length = _IFCONF.unpack(used)[0]
+            if length < room:
+                break
+            room *= 4
+        for start in range(0, length, size):
+            record = buffer.raw[start : start + size]
+            if record[20:24] == ip:
+                # An alias is listed as eth0:1.
+                return os.fsdecode(record[:16].split(b"\0", 1)[0]).partition(":")[0]
+        return None
+
+    def path(self, ip: bytes | None, interface: str | None) -> PathMTU:
+        """The interfaces that a socket bound like this can send through."""
+        if interface is None and ip is not None:
+            interface = self.of_address(ip)
+        if interface is not None:
+            return PathMTU(self, (interface,))
+        names = [name for _, name in socket.if_nameindex()]
+        others = [name for name in names if name != "lo"]
+        return PathMTU(self, tuple(others or names))
+
+
+class PathMTU:
+    """The MTU of the narrowest of some interfaces, as it is at the moment of asking."""
+
+    __slots__ = ("_interfaces", "_names")
+
+    def __init__(self, interfaces: Interfaces, names: tuple[str, ...]) -> None:
+        self._interfaces = interfaces
+        self._names = names
+
+    def mtu(self) -> int:
+        """MTU in bytes; 1500 when none of the interfaces exists any more."""
+        sizes = []
+        for name in self._names:
+            try:
+                sizes.append(self._interfaces.mtu(name))
+            except OSError:
+                pass
+        return min(sizes, default=_ETHERNET_MTU)
+
+
+def _interface_name(name: str) -> bytes:
+    encoded = os.fsencode(name)
+    if len(encoded) > 15:  # IFNAMSIZ is 16 with the final zero
+        raise OSError(errno.ENODEV, f"no interface {name!r}: the name is longer than 15 bytes")
+    return encoded.ljust(16, b"\0")

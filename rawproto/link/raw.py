@@ -1,0 +1,210 @@
+"""The raw IP link: datagrams of one protocol number straight above IPv4 or IPv6 (raw(7))."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from rawproto.addr import IPAddr
+from rawproto.errors import ConfigError
+from rawproto.link import linux, options
+from rawproto.link.control import TIMESTAMP, ControlReader, read_timestamps, space
+from rawproto.link.opening import bind, drain, open_raw
+from rawproto.link.sockaddr import AddressCodec
+from rawproto.link.socketlink import RECEIVE_BUFFER, SEND_BUFFER, SocketLink
+from rawproto.link.sources import Sources
+from rawproto.link.tables import ReceiveTable
+from rawproto.wire.batch import ReceivedBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import SupportsBytes
+
+    from numpy.typing import NDArray
+
+    from rawproto.link.options import MTUDiscovery
+
+__all__ = ["RawLink"]
+
+_IPV4_HEADER: Final = 20
+_IPV6_HEADER: Final = 40
+_LONGEST: Final = 65_535
+_PLAIN: Final = 0x45  # IPv4, five words of header: no options (RFC 791 section 3.1)
+_SLOT: Final = 1600  # a packet of 1500 bytes, in whole cache lines, an odd number of them
+_ECN: Final = np.uint8(3)  # of the TOS octet (RFC 3168 section 5)
+_TRAFFIC_CLASS: Final = (socket.IPPROTO_IPV6, linux.IPV6_TCLASS)
+_PACKET_INFO: Final = (socket.IPPROTO_IPV6, linux.IPV6_PKTINFO)
+
+
+class RawLink(SocketLink):
+    """Datagrams of one IP protocol, IPv4 or IPv6, the kernel writing and reading the IP header.
+
+    Args:
+        protocol: IP protocol number, 1 to 255.
+        version: 4 or 6.
+        local: the local IPAddr to send from and to receive for; None (or no ip in it): every one.
+        filter: classic BPF program; ``bytes(filter)`` is an array of ``struct sock_filter``. On IPv4 it sees the
+            datagram from the IP header on, on IPv6 from behind it: that is how the kernel runs it.
+        interface: receive from and send through this interface only.
+        receive_buffer: bytes to ask for the socket's receive buffer; likewise ``send_buffer``.
+        mtu_discovery: what becomes of datagrams too large, see :func:`rawproto.link.options.set_mtu_discovery`.
+        timestamps: ask the kernel for arrival times.
+        slots: datagrams of one receive at most.
+
+    Raises:
+        PrivilegeError: without CAP_NET_RAW.
+        OpError: the address or interface is not of this host.
+        FilterError: the kernel refuses the filter.
+    """
+
+    def __init__(
+        self,
+        protocol: int,
+        *,
+        version: int = 4,
+        local: IPAddr | None = None,
+        filter: SupportsBytes | None = None,  # noqa: A002 - the public name
+        interface: str | None = None,
+        receive_buffer: int = RECEIVE_BUFFER,
+        send_buffer: int = SEND_BUFFER,
+        mtu_discovery: MTUDiscovery = "probe",
+        timestamps: bool = False,
+        slots: int = 64,
+    ) -> None:
+        if version not in (4, 6):
+            raise ConfigError(f"version is 4 or 6, not {version}")
+        network = f"ip{version}:{protocol}"
+        sock = open_raw(protocol, version, network)
+        try:
+            options.attach_filter(sock, filter)
+            options.set_buffer(sock, socket.SO_RCVBUF, receive_buffer)
+            options.set_buffer(sock, socket.SO_SNDBUF, send_buffer)
+            options.set_mtu_discovery(sock, version, mtu_discovery)
+            codec = AddressCodec(version, linux.Interfaces(sock.fileno()), ports=False)
+            bind(sock, codec, network, local, interface)
+            super().__init__(sock, version, network, codec)
+            self._local_addr = IPAddr(None) if local is None else local
+            self._bound = self._local_addr.ip is not None
+            self._control = self._ask_for_control(timestamps, slots)
+            drain(sock)
+        except BaseException:
+            sock.close()
+            raise
+        self._path = self._interfaces.path(self._local_addr.ip, interface)
+
+    def _ask_for_control(self, timestamps: bool, slots: int) -> ControlReader | None:
+        """Make the receive table, and switch on what cannot be read from the IP header."""
+        wanted: dict[tuple[int, int], int] = {}
+        if timestamps:
+            self._sock.setsockopt(socket.SOL_SOCKET, linux.SO_TIMESTAMPNS, 1)
+            wanted[TIMESTAMP] = 16
+        if self._version == 6:
+            self._sock.setsockopt(socket.IPPROTO_IPV6, linux.IPV6_RECVTCLASS, 1)
+            wanted[_TRAFFIC_CLASS] = 4
+            if not self._bound:
+                self._sock.setsockopt(socket.IPPROTO_IPV6, linux.IPV6_RECVPKTINFO, 1)
+                wanted[_PACKET_INFO] = 20
+        control_size = space(*wanted.values())
+        self._table = ReceiveTable(slots, _SLOT, self._codec.size, control_size)
+        self._sources = Sources(self._table, self._codec)
+        return ControlReader(self._table, wanted) if wanted else None
+
+    @property
+    def max_datagram_size(self) -> int:
+        """The MTU less the IP header; of an unbound link that of the narrowest interface."""
+        # The length field of IPv4 counts the header, that of IPv6 does not: both end at 65,535.
+        if self._version == 4:
+            return min(self._path.mtu(), _LONGEST) - _IPV4_HEADER
+        return min(self._path.mtu() - _IPV6_HEADER, _LONGEST)
+
+    def receive(self) -> Sequence[ReceivedBatch]:
+        """See :meth:`Link.receive`; rows begin behind the IP header."""
+        count = self._arrivals()
+        if not count:
+            return ()
+        lengths = self._table.lengths[:count].astype(np.int64)
+        rows = self._table.rows(count, int(lengths.max()))
+        source, sources = self._sources.read(count)
+        control = self._control
+        if control is not None:
+            control.load(count)
+        if self._version == 4:
+            batch = self._unwrap(rows, lengths, source, sources)
+        else:
+            batch = ReceivedBatch(rows, lengths, source=source, sources=sources, destination=self._local_addr)
+            self._read_control(batch, control)
+        if control is not None:
+            batch.timestamps = read_timestamps(control)
+        self._stats.received += len(batch)
+        self._stats.received_bytes += int(batch.head_lengths.sum())
+        return (batch,)
+
+    def _unwrap(
+        self, rows: NDArray[np.uint8], lengths: NDArray[np.int64], source: Any, sources: Sequence[Any] | None
+    ) -> ReceivedBatch:
+        """A batch of IPv4 payloads: the rows without their IP headers."""
+        if not (rows[:, 0] == _PLAIN).all():
+            rows, lengths, kept = compact(rows, lengths)
+            if len(kept) < len(rows):
+                self._stats.malformed += len(rows) - len(kept)
+                rows, lengths = rows[kept], lengths[kept]
+                sources = None if sources is None else [sources[index] for index in kept]
+        destination = self._local_addr
+        if not self._bound:
+            destination = self._common_destination(rows)
+        return ReceivedBatch(
+            rows[:, _IPV4_HEADER:],
+            lengths - _IPV4_HEADER,
+            source=source,
+            sources=sources,
+            destination=destination,
+            ecn=rows[:, 1] & _ECN,
+        )
+
+    def _common_destination(self, rows: NDArray[np.uint8]) -> IPAddr | None:
+        """The one address that all IPv4 packets were sent to, or None when there are several."""
+        column = rows[:, 16:20]
+        if len(rows) > 1 and not (column == column[0]).all():
+            return None
+        return self._codec.address_of_ip(column[0].tobytes())
+
+    def _read_control(self, batch: ReceivedBatch, control: ControlReader | None) -> None:
+        """Fill in what IPv6 tells in control messages."""
+        if control is None:
+            return
+        traffic_class = control.column(_TRAFFIC_CLASS, np.uint32)
+        if traffic_class is not None:
+            batch.ecn = (traffic_class[:, 0] & 3).astype(np.uint8)
+        if self._bound:
+            return
+        info = control.column(_PACKET_INFO, np.uint8)
+        batch.destination = None
+        if info is not None and (len(info) == 1 or (info == info[0]).all()):
+            packed = info[0].tobytes()
+            batch.destination = self._codec.address_of_ip(
+                packed[:16], int.from_bytes(packed[16:], sys.byteorder)
+            )
+
+
+def compact(
+    rows: NDArray[np.uint8], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[int]]:
+    """Move payloads behind IPv4 headers with options to where those of plain headers are.
+
+    Returns the rows (a copy), the lengths as if no packet had options, and the indexes of the rows whose headers
+    make sense.
+    """
+    rows, lengths = rows.copy(), lengths.copy()
+    kept = []
+    for index in range(len(rows)):
+        row, length = rows[index], int(lengths[index])
+        header = (int(row[0]) & 15) * 4
+        if row[0] >> 4 != 4 or not _IPV4_HEADER <= header <= length:
+            continue
+        row[_IPV4_HEADER : _IPV4_HEADER + length - header] = row[header:length].copy()
+        lengths[index] = length - header + _IPV4_HEADER
+        kept.append(index)
+    return rows, lengths, kept

@@ -1,0 +1,130 @@
+"""UDP segmentation offload on the way out: many datagrams of one size as one message (UDP_SEGMENT, udp(7)).
+
+The kernel cuts a message at a size given with it; all datagrams of the message but the last have that size. A batch
+is split into such groups. The iovecs stay those of the plain table (head row, tail slice, head row, ...): a group is
+a message whose iovecs are a run of that table.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import socket
+import sys
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from rawproto.link import linux
+from rawproto.link.control import pack
+from rawproto.link.linux import UDP_MAX_SEGMENTS, sendmmsg
+from rawproto.link.sender import FULL, Sender
+from rawproto.link.tables import GroupTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from rawproto.link.base import LinkStats
+    from rawproto.wire.batch import Batch
+
+__all__ = ["SegmentSender", "plan_groups"]
+
+# Errors that mean "not as one message": too large for the path, or no checksum offload on the way out.
+_NOT_AS_ONE: Final = frozenset({errno.EMSGSIZE, errno.EINVAL, errno.EIO})
+
+
+class SegmentSender(Sender):
+    """Sends runs of equal datagrams as one message each; datagrams of a refused message one by one.
+
+    Args:
+        limit: bytes of one message at most: what an IP datagram holds above the UDP header.
+    """
+
+    def __init__(
+        self, fd: int, network: str, stats: LinkStats, clear_pending: Callable[[], None], limit: int
+    ) -> None:
+        super().__init__(fd, network, stats, clear_pending)
+        self._limit = limit
+        self._offload = True
+        self._groups = GroupTable(self._table, len(_segment_control(1)))
+
+    def _send_chunk(self, batch: Batch, count: int, sockaddr: bytes) -> int:
+        if not self._offload or count < 2:
+            return super()._send_chunk(batch, count, sockaddr)
+        table = self._load(batch, count, sockaddr, pieces=2)
+        if self._groups.table is not table:
+            self._groups = GroupTable(table, len(_segment_control(1)))
+        starts, sizes = plan_groups(batch.lengths, self._limit)
+        self._groups.load(starts, sizes, count, _segment_control)
+        return self._push_groups(starts, count)
+
+    def _push_groups(self, starts: NDArray[np.int64], count: int) -> int:
+        """Offer the loaded groups; returns how many datagrams are settled."""
+        edges: list[int] = [*starts.tolist(), count]
+        group, groups = 0, len(starts)
+        offered_again = -1
+        while group < groups:
+            result = sendmmsg(self._fd, self._groups.message(group), groups - group, socket.MSG_DONTWAIT)
+            if result > 0:
+                self._stats.sent += edges[group + result] - edges[group]
+                self._stats.sent_bytes += self._groups.bytes_sent(group, result)
+                group += result
+                continue
+            number = -result
+            if number in FULL:
+                if number != errno.EAGAIN:
+                    self.note(number)
+                break
+            if offered_again != group and number not in _NOT_AS_ONE and number != errno.EBADF:
+                offered_again = group
+                self._clear_pending()
+                continue
+            if number == errno.EIO:  # the device cannot do it, nor will it next time
+                self._offload = False
+            settled = self._push(edges[group], edges[group + 1])
+            if settled < edges[group + 1]:
+                return settled
+            group += 1
+        return edges[group]
+
+
+def plan_groups(
+    lengths: NDArray[np.int64], limit: int, most: int = UDP_MAX_SEGMENTS
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where groups begin and the segment size of each, for datagrams of ``lengths`` bytes.
+
+    A group is a run of equal datagrams, perhaps with a shorter one (not an empty one) at its end, of at most ``most``
+    datagrams and ``limit`` bytes.
+    """
+    count = len(lengths)
+    size = int(lengths[0])
+    if size and 0 < lengths[-1] <= size and (lengths[1:-1] == size).all():
+        starts = np.arange(0, count, _group_length(size, limit, most), dtype=np.int64)
+        return starts, np.full(len(starts), size, dtype=np.int64)
+    found: list[tuple[int, int]] = []
+    changes = np.flatnonzero(lengths[1:] != lengths[:-1]) + 1
+    runs = [0, *changes.tolist(), count]
+    joined = 0  # datagrams at the start of this run that the last group took along
+    for first, last in itertools.pairwise(runs):
+        size = int(lengths[first])
+        step = _group_length(size, limit, most)
+        begins = range(first + joined, last, step)
+        found.extend((begin, size) for begin in begins)
+        joined = 0
+        if len(begins) and last < count and 0 < lengths[last] < size:
+            held = last - begins[-1]
+            joined = int(held < step and held * size + int(lengths[last]) <= limit)
+    array = np.array(found, dtype=np.int64)
+    return array[:, 0], array[:, 1]
+
+
+def _group_length(size: int, limit: int, most: int) -> int:
+    """Datagrams of ``size`` bytes that one message can hold."""
+    return max(min(most, limit // size), 1) if size else 1
+
+
+def _segment_control(size: int) -> bytes:
+    size = min(size, 0xFFFF)  # what is longer is alone in its group, and refused
+    return pack(linux.SOL_UDP, linux.UDP_SEGMENT, size.to_bytes(2, sys.byteorder))

@@ -1,0 +1,157 @@
+"""What the links on a kernel socket share: opening, sending, errors, counters, closing."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+from rawproto.errors import ClosedError, OpError
+from rawproto.link import linux, options
+from rawproto.link.base import Link, LinkStats
+from rawproto.link.errqueue import ErrorQueue
+from rawproto.link.linux import Interfaces
+from rawproto.link.sender import Sender
+
+if TYPE_CHECKING:
+    from typing import SupportsBytes
+
+    from rawproto.link.sockaddr import AddressCodec
+    from rawproto.link.tables import ReceiveTable
+    from rawproto.wire.batch import Transmit
+    from rawproto.wire.icmp_error import ICMPError
+
+__all__ = ["RECEIVE_BUFFER", "SEND_BUFFER", "SocketLink"]
+
+RECEIVE_BUFFER: Final = 4 << 20
+"""Bytes asked for the socket's receive buffer: about 2 ms of full-size packets at 10 Gbit/s, twice over."""
+SEND_BUFFER: Final = 1 << 20
+
+# Pending errors to clear in one receive; each was caused by a datagram of ours, so there can be many.
+_PENDING_LIMIT: Final = 64
+
+
+class SocketLink(Link):
+    """A link over one kernel socket of one family.
+
+    Subclasses open the socket and turn what :meth:`_arrivals` left in their table into batches.
+
+    Args:
+        sock: the open socket, with its filter already attached; the link owns it from here on.
+        version: 4 or 6.
+        network: the link's name.
+        codec: the socket's addresses.
+    """
+
+    _table: ReceiveTable
+
+    def __init__(self, sock: socket.socket, version: int, network: str, codec: AddressCodec) -> None:
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._version = version
+        self._network = network
+        self._codec = codec
+        self._interfaces = Interfaces(self._fd)
+        self._stats = LinkStats()
+        self._drops_seen = options.kernel_drops(sock)
+        self._error_queue = ErrorQueue(sock, version, self._stats, codec)
+        self._sender = self._make_sender()
+        self._ecn = 0
+        self._last_destination: Any = None
+        self._last_sockaddr = b""
+        self._used = 0
+        self._local_addr: Any = None
+        self._mtu_source = ""
+
+    def _make_sender(self) -> Sender:
+        return Sender(self._fd, self._network, self._stats, self._error_queue.drain)
+
+    @property
+    def network(self) -> str:
+        """The link's name, as in "ip4:253" or "udp6"."""
+        return self._network
+
+    @property
+    def local_addr(self) -> Any:
+        """The address the link is bound to; its ip is None when it takes datagrams to every local address."""
+        return self._local_addr
+
+    def send(self, transmit: Transmit) -> int:
+        """See :meth:`Link.send`; raises AddrError for a destination of the other family."""
+        if transmit.ecn != self._ecn:
+            self._set_ecn(transmit.ecn)
+        destination = transmit.destination
+        if destination is not self._last_destination:
+            self._last_sockaddr = self._codec.encode(destination)
+            self._last_destination = destination
+        return self._sender.send(transmit.batch, self._last_sockaddr, destination)
+
+    def _set_ecn(self, ecn: int) -> None:
+        """Mark what is sent from now on; one system call whenever the mark changes, none otherwise."""
+        try:
+            if self._version == 4:
+                self._sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, ecn)
+            else:
+                self._sock.setsockopt(socket.IPPROTO_IPV6, linux.IPV6_TCLASS, ecn)
+        except OSError as error:
+            raise self._closed("send") from error
+        self._ecn = ecn
+
+    def _arrivals(self) -> int:
+        """Receive into the table; the number of datagrams, 0 when none waits."""
+        table = self._table
+        table.reset(self._used)
+        for _ in range(_PENDING_LIMIT):
+            count = linux.recvmmsg(self._fd, table.address, table.slots, socket.MSG_DONTWAIT)
+            if count >= 0:
+                self._used = count
+                return count
+            number = -count
+            if number == errno.EAGAIN:
+                break
+            if number == errno.EBADF:
+                raise self._closed("receive")
+            # An ICMP error is pending; it belongs to errors(), not to what arrives.
+            self._error_queue.drain()
+        self._used = 0
+        return 0
+
+    def set_filter(self, program: SupportsBytes | None) -> None:
+        """Replace the packet filter; call it from the thread that receives.
+
+        There is no moment without a filter, and nothing that only the old one passed is received afterwards.
+        """
+        options.attach_filter(self._sock, program)
+
+    def errors(self) -> list[ICMPError]:
+        """See :meth:`Link.errors`. ``quoted`` begins behind the headers that are the link's own."""
+        return self._error_queue.take()
+
+    def send_errors(self) -> list[OSError]:
+        """See :meth:`Link.send_errors`; each is an OpError with the kernel's errno and the destination."""
+        return self._sender.take_errors()
+
+    def stats(self) -> LinkStats:
+        """See :meth:`Link.stats`."""
+        if self._fd >= 0:
+            drops = options.kernel_drops(self._sock)
+            # The kernel's counter is 32 bits wide and wraps.
+            self._stats.kernel_drops += (drops - self._drops_seen) & 0xFFFFFFFF
+            self._drops_seen = drops
+        return copy.copy(self._stats)
+
+    def fileno(self) -> int:
+        """See :meth:`Link.fileno`; -1 once closed."""
+        return self._fd
+
+    def close(self) -> None:
+        """See :meth:`Link.close`."""
+        if self._fd >= 0:
+            self.stats()
+            self._fd = -1
+            self._sender.close()
+            self._sock.close()
+
+    def _closed(self, operation: str) -> OpError:
+        return ClosedError("the link is closed", op=operation, network=self._network, local=self._local_addr)

@@ -1,0 +1,250 @@
+"""The tables that sendmmsg and recvmmsg work on, as numpy arrays built once and reused.
+
+Filling a table is a handful of whole-column assignments: pointers are computed by arithmetic on columns, never one
+by one. Layouts are those of the C structures with native alignment (bits/socket.h, bits/types/struct_iovec.h)::
+
+    struct iovec   { void *base; size_t len; }
+    struct msghdr  { void *name; socklen_t namelen; struct iovec *iov; size_t iovlen;
+                     void *control; size_t controllen; int flags; }
+    struct mmsghdr { struct msghdr hdr; unsigned len; }
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from rawproto.wire.batch import Batch
+
+__all__ = ["MAX_MESSAGES", "GroupTable", "ReceiveTable", "SendTable", "address_of"]
+
+# Pointers and sizes are kept signed: user-space addresses fit, and signed columns add up with int64 offsets.
+_IOVEC: Final = np.dtype([("base", np.intp), ("len", np.intp)], align=True)
+_MSGHDR: Final = np.dtype(
+    [
+        ("name", np.intp),
+        ("namelen", np.uint32),
+        ("iov", np.intp),
+        ("iovlen", np.intp),
+        ("control", np.intp),
+        ("controllen", np.intp),
+        ("flags", np.int32),
+    ],
+    align=True,
+)
+_MMSGHDR: Final = np.dtype([("hdr", _MSGHDR), ("len", np.uint32)], align=True)
+
+MAX_MESSAGES: Final = 1024
+"""Messages of one call; the kernel takes no more (UIO_MAXIOV, linux/uio.h)."""
+
+
+def address_of(array: NDArray[Any]) -> int:
+    """Address in memory of the first element of ``array``."""
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+class SendTable:
+    """Messages of two iovecs each, a row of a batch's head and a slice of its tail, all to one destination."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._messages = np.zeros(capacity, dtype=_MMSGHDR)
+        self._iovecs = np.zeros((capacity, 2), dtype=_IOVEC)
+        self._name = np.zeros(28, dtype=np.uint8)
+        self._rows = np.arange(capacity, dtype=np.intp)
+        self.address = address_of(self._messages)
+        self.name_address = address_of(self._name)
+        self.iovecs_address = address_of(self._iovecs)
+        headers = self._messages["hdr"]
+        headers["name"] = self.name_address
+        headers["iov"] = self.iovecs_address + self._rows * self._iovecs.strides[0]
+        self._name_lengths = headers["namelen"]
+        self._iovec_counts = headers["iovlen"]
+        self._lengths = self._messages["len"]
+        self._head_bases = self._iovecs["base"][:, 0]
+        self._head_lengths = self._iovecs["len"][:, 0]
+        self._tail_bases = self._iovecs["base"][:, 1]
+        self._tail_lengths = self._iovecs["len"][:, 1]
+        # What the columns hold now, so that what stays the same from batch to batch is not written again.
+        self._head_state = (0, 0)
+        self._pieces = 0
+        self._sockaddr = b""
+
+    def set_destination(self, sockaddr: bytes) -> None:
+        """All messages go to ``sockaddr``; every message points to the one copy kept here."""
+        if sockaddr == self._sockaddr:
+            return
+        self._name[: len(sockaddr)] = np.frombuffer(sockaddr, dtype=np.uint8)
+        if len(sockaddr) != len(self._sockaddr):
+            self._name_lengths[:] = len(sockaddr)
+        self._sockaddr = sockaddr
+
+    def load(self, batch: Batch, count: int, pieces: int = 1) -> None:
+        """Point the first ``count`` messages at the first ``count`` datagrams of ``batch``, which must live on.
+
+        With ``pieces`` of 2 every message gets two iovecs even when the batch has no tail.
+        """
+        head = batch.head
+        state = (address_of(head), head.strides[0])
+        if state != self._head_state:
+            np.multiply(self._rows, state[1], out=self._head_bases)
+            self._head_bases += state[0]
+            self._head_state = state
+        self._head_lengths[:count] = batch.head_lengths[:count]
+        if batch.tail is not None and batch.tail_starts is not None and batch.tail_lengths is not None:
+            pieces = 2
+            np.add(batch.tail_starts[:count], address_of(batch.tail), out=self._tail_bases[:count])
+            self._tail_lengths[:count] = batch.tail_lengths[:count]
+        elif pieces == 2:
+            self._tail_lengths[:count] = 0
+        if pieces != self._pieces:
+            self._iovec_counts[:] = pieces
+            self._pieces = pieces
+
+    @property
+    def name_length(self) -> int:
+        """Bytes of the destination's sockaddr."""
+        return len(self._sockaddr)
+
+    def message(self, index: int) -> int:
+        """Address of message ``index``."""
+        return self.address + index * _MMSGHDR.itemsize
+
+    def bytes_sent(self, first: int, count: int) -> int:
+        """Bytes the kernel took of ``count`` messages from ``first`` on."""
+        return int(self._lengths[first : first + count].sum())
+
+
+class GroupTable:
+    """Messages that each take a run of another table's iovecs and a control message of their own."""
+
+    def __init__(self, table: SendTable, control_size: int) -> None:
+        self.table = table
+        self._messages = np.zeros(table.capacity, dtype=_MMSGHDR)
+        self._control = np.zeros((table.capacity, control_size), dtype=np.uint8)
+        self._address = address_of(self._messages)
+        headers = self._messages["hdr"]
+        headers["name"] = table.name_address
+        headers["control"] = address_of(self._control) + np.arange(table.capacity) * control_size
+        self._name_lengths = headers["namelen"]
+        self._iovecs = headers["iov"]
+        self._iovec_counts = headers["iovlen"]
+        self._control_lengths = headers["controllen"]
+        self._lengths = self._messages["len"]
+        self._sizes = np.zeros(table.capacity, dtype=np.int64)
+
+    def load(
+        self,
+        starts: NDArray[np.int64],
+        sizes: NDArray[np.int64],
+        count: int,
+        control_of: Callable[[int], bytes],
+    ) -> None:
+        """Make one message of each run of datagrams that begins at ``starts``; the last ends at ``count``.
+
+        Runs of more than one datagram get the control message ``control_of(size)``.
+        """
+        groups = len(starts)
+        self._name_lengths[:groups] = self.table.name_length
+        self._iovecs[:groups] = self.table.iovecs_address + starts * (2 * _IOVEC.itemsize)
+        held = np.diff(starts, append=count)
+        self._iovec_counts[:groups] = 2 * held
+        if not np.array_equal(self._sizes[:groups], sizes):
+            for index, size in enumerate(sizes.tolist()):
+                self._control[index] = np.frombuffer(control_of(size), dtype=np.uint8)
+            self._sizes[:groups] = sizes
+        self._control_lengths[:groups] = np.where(held > 1, self._control.shape[1], 0)
+
+    def message(self, index: int) -> int:
+        """Address of message ``index``."""
+        return self._address + index * _MMSGHDR.itemsize
+
+    def bytes_sent(self, first: int, count: int) -> int:
+        """Bytes the kernel took of ``count`` messages from ``first`` on."""
+        return int(self._lengths[first : first + count].sum())
+
+
+class ReceiveTable:
+    """Messages of recvmmsg over one buffer of equal slots, with a spill slot for what is longer.
+
+    Each message has two iovecs: its slot, and its part of a spill area that is only virtual memory until a
+    datagram longer than a slot comes. Slots so stay small and close together, and nothing is ever truncated.
+
+    Args:
+        slots: messages of one call.
+        slot_size: bytes of a slot.
+        name_size: bytes of a source sockaddr; 0 when it is not wanted.
+        control_size: bytes of control data kept of each message.
+        limit: the longest datagram that can come.
+    """
+
+    def __init__(
+        self, slots: int, slot_size: int, name_size: int, control_size: int, limit: int = 65_535
+    ) -> None:
+        self.slots = slots
+        self.name_size = name_size
+        self.limit = limit
+        self._messages = np.zeros(slots, dtype=_MMSGHDR)
+        self.address = address_of(self._messages)
+        self.names = np.zeros((slots, max(name_size, 1)), dtype=np.uint8)
+        self.control = np.zeros((slots, max(control_size, 1)), dtype=np.uint8)
+        self._iovecs = np.zeros((slots, 2), dtype=_IOVEC)
+        rows = np.arange(slots, dtype=np.intp)
+        headers = self._messages["hdr"]
+        headers["iov"] = address_of(self._iovecs) + rows * self._iovecs.strides[0]
+        if name_size:
+            headers["name"] = address_of(self.names) + rows * self.names.strides[0]
+            headers["namelen"] = name_size
+        if control_size:
+            headers["control"] = address_of(self.control) + rows * self.control.strides[0]
+            headers["controllen"] = control_size
+        self.lengths = self._messages["len"]
+        self.control_lengths = headers["controllen"]
+        self.flags = headers["flags"]
+        # Names, control lengths and flags are answers as well as questions: they are put back before each call.
+        self._flat = self._messages.view(np.uint64).reshape(slots, -1)
+        self._pristine = self._flat.copy()
+        self._rows = rows
+        self._set_slot_size(slot_size)
+
+    def _set_slot_size(self, slot_size: int) -> None:
+        self.slot_size = slot_size
+        self._wanted_slot_size = slot_size
+        # One slot more than is used: rows cut out of the last slot may reach beyond its end.
+        self.flat = np.empty((self.slots + 1) * slot_size, dtype=np.uint8)
+        self.buffer = self.flat[: self.slots * slot_size].reshape(self.slots, slot_size)
+        self._iovecs["base"][:, 0] = address_of(self.buffer) + self._rows * slot_size
+        self._iovecs["len"][:, 0] = slot_size
+        spill_size = max(self.limit - slot_size, 0)
+        self._spill = np.empty((self.slots, spill_size), dtype=np.uint8)
+        self._iovecs["base"][:, 1] = address_of(self._spill) + self._rows * spill_size
+        self._iovecs["len"][:, 1] = spill_size
+        self._flat[:] = self._pristine
+        self._messages["hdr"]["iovlen"] = 2 if spill_size else 1
+        self._pristine = self._flat.copy()
+
+    def reset(self, count: int) -> None:
+        """Make the table ready for another call after one that used ``count`` messages."""
+        if self._wanted_slot_size != self.slot_size:
+            self._set_slot_size(self._wanted_slot_size)
+        else:
+            self._flat[:count] = self._pristine[:count]
+
+    def rows(self, count: int, longest: int) -> NDArray[np.uint8]:
+        """The first ``count`` datagrams as rows of at least ``longest`` bytes, the longest of them.
+
+        A view over the slots when all fit; otherwise a copy, after which the next call finds slots enlarged so that
+        datagrams of this size need none.
+        """
+        if longest <= self.slot_size:
+            return self.buffer[:count]
+        # Whole cache lines, and an odd number of them: slots an even power apart share cache sets.
+        self._wanted_slot_size = min((-(-longest // 64) | 1) * 64, self.limit)
+        return np.concatenate([self.buffer[:count], self._spill[:count, : longest - self.slot_size]], axis=1)

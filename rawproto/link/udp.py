@@ -1,0 +1,197 @@
+"""The UDP link: the same datagrams inside UDP, with segmentation offload both ways (UDP_SEGMENT, UDP_GRO; udp(7))."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from rawproto.addr import UDPAddr
+from rawproto.errors import ConfigError
+from rawproto.link import linux, options
+from rawproto.link.control import TIMESTAMP, ControlReader, read_timestamps, space
+from rawproto.link.opening import bind, open_udp
+from rawproto.link.segments import SegmentSender
+from rawproto.link.sockaddr import AddressCodec
+from rawproto.link.socketlink import RECEIVE_BUFFER, SEND_BUFFER, SocketLink
+from rawproto.link.sources import Sources
+from rawproto.link.tables import ReceiveTable
+from rawproto.wire.batch import ReceivedBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import SupportsBytes
+
+    from numpy.typing import NDArray
+
+    from rawproto.link.options import MTUDiscovery
+    from rawproto.link.sender import Sender
+
+__all__ = ["UDPLink"]
+
+_OVERHEAD: Final = {4: 28, 6: 48}  # IP and UDP headers
+# What one IP datagram holds above the UDP header: IPv6's length field leaves out the IP header (RFC 8200 section 3).
+_LIMIT: Final = {4: 65_507, 6: 65_527}
+_SLOT: Final = 65_600  # a datagram of any size, in whole cache lines, an odd number of them
+_SLOTS: Final = 16
+_SEGMENT_SIZE: Final = (linux.SOL_UDP, linux.UDP_GRO)
+_TRAFFIC_CLASS: Final = {
+    4: ((socket.IPPROTO_IP, socket.IP_TOS), linux.IP_RECVTOS, np.uint8),
+    6: ((socket.IPPROTO_IPV6, linux.IPV6_TCLASS), linux.IPV6_RECVTCLASS, np.uint32),
+}
+
+
+class UDPLink(SocketLink):
+    """Datagrams inside UDP, IPv4 or IPv6.
+
+    Args:
+        local: the local UDPAddr; None (or no ip in it) takes datagrams to every address, port 0 picks a free one.
+        version: 4 or 6; None takes that of ``local``, and 4 when that has no ip.
+        filter: classic BPF program, as for :class:`RawLink`; it sees the datagram from the UDP header on.
+        interface: receive from and send through this interface only.
+        receive_buffer: bytes to ask for the socket's receive buffer; likewise ``send_buffer``.
+        mtu_discovery: what becomes of datagrams too large, see :func:`rawproto.link.options.set_mtu_discovery`.
+        timestamps: ask the kernel for arrival times; datagrams that the kernel joined share one.
+        offload: use segmentation offload where the kernel has it.
+
+    Raises:
+        OpError: the address or port cannot be had.
+        FilterError: the kernel refuses the filter.
+    """
+
+    def __init__(
+        self,
+        local: UDPAddr | None = None,
+        *,
+        version: int | None = None,
+        filter: SupportsBytes | None = None,  # noqa: A002 - the public name
+        interface: str | None = None,
+        receive_buffer: int = RECEIVE_BUFFER,
+        send_buffer: int = SEND_BUFFER,
+        mtu_discovery: MTUDiscovery = "probe",
+        timestamps: bool = False,
+        offload: bool = True,
+    ) -> None:
+        local = UDPAddr(None, 0) if local is None else local
+        version = _version(local, version)
+        network = f"udp{version}"
+        sock = open_udp(version, network)
+        self._offload = offload and _has_offload(sock)
+        try:
+            options.attach_filter(sock, filter)
+            options.set_buffer(sock, socket.SO_RCVBUF, receive_buffer)
+            options.set_buffer(sock, socket.SO_SNDBUF, send_buffer)
+            options.set_mtu_discovery(sock, version, mtu_discovery)
+            codec = AddressCodec(version, linux.Interfaces(sock.fileno()), ports=True)
+            bind(sock, codec, network, local, interface)
+            super().__init__(sock, version, network, codec)
+            self._local_addr = UDPAddr(local.ip, sock.getsockname()[1], local.zone)
+            self._control = self._ask_for_control(timestamps)
+        except BaseException:
+            sock.close()
+            raise
+        self._path = self._interfaces.path(local.ip, interface)
+
+    def _make_sender(self) -> Sender:
+        if not self._offload:
+            return super()._make_sender()
+        return SegmentSender(
+            self._fd, self._network, self._stats, self._error_queue.drain, _LIMIT[self._version]
+        )
+
+    def _ask_for_control(self, timestamps: bool) -> ControlReader:
+        self._tos, option, self._tos_type = _TRAFFIC_CLASS[self._version]
+        self._sock.setsockopt(self._tos[0], option, 1)
+        wanted: dict[tuple[int, int], int] = {self._tos: 1 if self._version == 4 else 4}
+        if self._offload:
+            self._sock.setsockopt(linux.SOL_UDP, linux.UDP_GRO, 1)
+            wanted[_SEGMENT_SIZE] = 4
+        if timestamps:
+            self._sock.setsockopt(socket.SOL_SOCKET, linux.SO_TIMESTAMPNS, 1)
+            wanted[TIMESTAMP] = 16
+        self._table = ReceiveTable(_SLOTS, _SLOT, self._codec.size, space(*wanted.values()))
+        self._sources = Sources(self._table, self._codec)
+        return ControlReader(self._table, wanted)
+
+    @property
+    def max_datagram_size(self) -> int:
+        """The MTU less IP and UDP headers; of an unbound link that of the narrowest interface."""
+        return min(self._path.mtu() - _OVERHEAD[self._version], _LIMIT[self._version])
+
+    def receive(self) -> Sequence[ReceivedBatch]:
+        """See :meth:`Link.receive`; datagrams that the kernel joined are one batch."""
+        count = self._arrivals()
+        if not count:
+            return ()
+        control = self._control
+        control.load(count)
+        lengths = self._table.lengths[:count].astype(np.int64)
+        marks = self._marks(count)
+        times = read_timestamps(control)
+        segments = control.column(_SEGMENT_SIZE, np.int32)
+        self._stats.received_bytes += int(lengths.sum())
+        if segments is None:
+            source, sources = self._sources.read(count)
+            self._stats.received += count
+            batch = ReceivedBatch(
+                self._table.buffer[:count],
+                lengths,
+                source=source,
+                sources=sources,
+                destination=self._local_addr,
+                ecn=marks,
+                timestamps=times,
+            )
+            return (batch,)
+        return [
+            self._joined(index, int(lengths[index]), int(segments[index, 0]), marks, times)
+            for index in range(count)
+        ]
+
+    def _marks(self, count: int) -> NDArray[np.uint8]:
+        """ECN codepoints of the messages received."""
+        column = self._control.column(self._tos, self._tos_type)
+        if column is None:
+            return np.zeros(count, dtype=np.uint8)
+        marks: NDArray[np.uint8] = (column[:, 0] & 3).astype(np.uint8, copy=False)
+        return marks
+
+    def _joined(
+        self, index: int, length: int, size: int, marks: NDArray[np.uint8], times: NDArray[np.int64] | None
+    ) -> ReceivedBatch:
+        """The batch of message ``index``: ``length`` bytes, cut at ``size`` (0: a datagram by itself)."""
+        size = size or max(length, 1)
+        count = max(-(-length // size), 1)
+        begin = index * self._table.slot_size
+        rows = self._table.flat[begin : begin + count * size].reshape(count, size)
+        lengths = np.full(count, size, dtype=np.int64)
+        lengths[-1] = length - (count - 1) * size
+        self._stats.received += count
+        return ReceivedBatch(
+            rows,
+            lengths,
+            source=self._sources.one(index),
+            destination=self._local_addr,
+            ecn=np.full(count, marks[index], dtype=np.uint8),
+            timestamps=None if times is None else np.full(count, times[index], dtype=np.int64),
+        )
+
+
+def _version(local: UDPAddr, version: int | None) -> int:
+    """The family to open: that asked for, or that of the address."""
+    if version is None:
+        return 6 if local.ip is not None and len(local.ip) == 16 else 4
+    if version not in (4, 6):
+        raise ConfigError(f"version is 4, 6 or None, not {version}")
+    return version
+
+
+def _has_offload(sock: socket.socket) -> bool:
+    """Whether the kernel knows UDP_SEGMENT and UDP_GRO (Linux 5.0)."""
+    try:
+        sock.getsockopt(linux.SOL_UDP, linux.UDP_SEGMENT)
+        sock.getsockopt(linux.SOL_UDP, linux.UDP_GRO)
+    except OSError:
+        return False
+    return True
