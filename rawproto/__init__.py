@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from rawproto.protocol import DatagramProtocol as DatagramProtocol
     from rawproto.protocol import Protocol as Protocol
     from rawproto.wire import Batch as Batch
+    from rawproto.wire import BPFProgram as BPFProgram
     from rawproto.wire import ICMPError as ICMPError
     from rawproto.wire import ICMPErrorKind as ICMPErrorKind
     from rawproto.wire import LinkType as LinkType
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from rawproto.wire import PcapngWriter as PcapngWriter
     from rawproto.wire import ReceivedBatch as ReceivedBatch
     from rawproto.wire import Transmit as Transmit
+    from rawproto.wire import assemble as assemble
 
 __version__ = "0.1.0"
 
@@ -109,6 +111,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "rawproto.protocol": ("DatagramProtocol", "Protocol"),
     "rawproto.wire": (
+        "BPFProgram",
         "Batch",
         "ICMPError",
         "ICMPErrorKind",
@@ -117,6 +120,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "PcapngWriter",
         "ReceivedBatch",
         "Transmit",
+        "assemble",
     ),
 }
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from rawproto.wire.batch import Batch as Batch
     from rawproto.wire.batch import ReceivedBatch as ReceivedBatch
     from rawproto.wire.batch import Transmit as Transmit
+    from rawproto.wire.bpf.assembler import assemble as assemble
+    from rawproto.wire.bpf.program import BPFProgram as BPFProgram
     from rawproto.wire.icmp_error import ICMPError as ICMPError
     from rawproto.wire.icmp_error import ICMPErrorKind as ICMPErrorKind
     from rawproto.wire.pcapng.blocks import LinkType as LinkType
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 # One line a module, kept equal to the imports above by a test.
 _NAMES: dict[str, tuple[str, ...]] = {
     "batch": ("Batch", "ReceivedBatch", "Transmit"),
+    "bpf.assembler": ("assemble",),
+    "bpf.program": ("BPFProgram",),
     "icmp_error": ("ICMPError", "ICMPErrorKind"),
     "pcapng.blocks": ("LinkType",),
     "pcapng.reader": ("PcapngReader",),
