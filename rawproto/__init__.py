@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from rawproto.errors import OpError as OpError
     from rawproto.errors import PrivilegeError as PrivilegeError
     from rawproto.errors import RawprotoError as RawprotoError
+    from rawproto.errors import TLSError as TLSError
+    from rawproto.errors import UnexpectedEOF as UnexpectedEOF
     from rawproto.errors import UnknownNetworkError as UnknownNetworkError
     from rawproto.link import Link as Link
     from rawproto.link import LinkStats as LinkStats
@@ -48,6 +50,16 @@ if TYPE_CHECKING:
     from rawproto.link import MemoryNetwork as MemoryNetwork
     from rawproto.link import RawLink as RawLink
     from rawproto.link import UDPLink as UDPLink
+    from rawproto.net import Conn as Conn
+    from rawproto.net import ConnStats as ConnStats
+    from rawproto.net import Listener as Listener
+    from rawproto.net import UDPConn as UDPConn
+    from rawproto.net import dial as dial
+    from rawproto.net import dial_tcp as dial_tcp
+    from rawproto.net import dial_udp as dial_udp
+    from rawproto.net import listen as listen
+    from rawproto.net import listen_tcp as listen_tcp
+    from rawproto.net import listen_udp as listen_udp
     from rawproto.protocol import DatagramProtocol as DatagramProtocol
     from rawproto.protocol import Protocol as Protocol
     from rawproto.wire import Batch as Batch
@@ -99,6 +111,8 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "OpError",
         "PrivilegeError",
         "RawprotoError",
+        "TLSError",
+        "UnexpectedEOF",
         "UnknownNetworkError",
     ),
     "rawproto.link": (
@@ -108,6 +122,18 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "MemoryNetwork",
         "RawLink",
         "UDPLink",
+    ),
+    "rawproto.net": (
+        "Conn",
+        "ConnStats",
+        "Listener",
+        "UDPConn",
+        "dial",
+        "dial_tcp",
+        "dial_udp",
+        "listen",
+        "listen_tcp",
+        "listen_udp",
     ),
     "rawproto.protocol": ("DatagramProtocol", "Protocol"),
     "rawproto.wire": (
@@ -130,6 +156,8 @@ __all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "aio":
+        return importlib.import_module("rawproto.aio")
     module = _MODULE_OF.get(name)
     if module is None:
         raise AttributeError(f"module 'rawproto' has no attribute {name!r}")

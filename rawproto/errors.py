@@ -20,7 +20,9 @@ Each class also inherits the builtin that a caller would reach for first, so ``e
           ├── DeadlineExceeded (TimeoutError)
           ├── ConnectionRefused (ConnectionRefusedError)
           ├── ConnectionReset (ConnectionResetError)
-          └── ConnectionAborted (ConnectionAbortedError)
+          ├── ConnectionAborted (ConnectionAbortedError)
+          ├── UnexpectedEOF (EOFError)       the stream ended before what was asked for, or was cut off
+          └── TLSError                       a failed handshake, certificate or record; the cause says which
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ __all__ = [
     "OpError",
     "PrivilegeError",
     "RawprotoError",
+    "TLSError",
+    "UnexpectedEOF",
     "UnknownNetworkError",
 ]
 
@@ -298,7 +302,13 @@ class ClosedError(OpError):
 
 
 class DeadlineExceeded(OpError, TimeoutError):  # noqa: N818 - Go's name, fixed by the public API
-    """The deadline passed; nothing was lost, the next call goes on where this one stood."""
+    """The deadline passed; nothing was lost, the next call goes on where this one stood.
+
+    Attributes:
+        written: bytes of a write that were taken before the deadline passed.
+    """
+
+    written = 0
 
 
 class ConnectionRefused(OpError, ConnectionRefusedError):  # noqa: N818 - named as the builtin
@@ -311,6 +321,20 @@ class ConnectionReset(OpError, ConnectionResetError):  # noqa: N818 - named as t
 
 class ConnectionAborted(OpError, ConnectionAbortedError):  # noqa: N818 - named as the builtin
     """This side gave the connection up, or the peer stopped answering."""
+
+
+class UnexpectedEOF(OpError, EOFError):  # noqa: N818 - named as the builtin
+    """The stream ended too early: before the bytes asked for, or without the end that TLS demands.
+
+    Attributes:
+        partial: the bytes that did arrive of those asked for.
+    """
+
+    partial = b""
+
+
+class TLSError(OpError):
+    """A TLS handshake, certificate or record that failed; ``__cause__`` is the error of :mod:`ssl`."""
 
 
 def _printable(text: str) -> str:

@@ -28,6 +28,7 @@ ARROWS: dict[str, set[str]] = {
     "link": {"errors", "addr", "wire"},
     "net": _FLOOR_5,
     "lab": _FLOOR_5,
+    "aio": {"errors", "net"},
 }
 PURE = ("errors", "addr", "wire", "protocol", "rsp")
 

@@ -1,0 +1,292 @@
+"""AsyncConn and AsyncListener: the asyncio face of every transport."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from rawproto.errors import ClosedError, OpError, UnexpectedEOF
+from rawproto.net.failures import as_op_error, closed, deadline_exceeded
+from rawproto.net.front import TLS_CLOSE_TIMEOUT, TLS_HANDSHAKE_TIMEOUT, Front
+from rawproto.net.side import deadline_after
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from types import TracebackType
+    from typing import Self
+
+    from rawproto.net.aio_side import AsyncSide
+    from rawproto.net.stream import Acceptor, Stream
+
+__all__ = ["AsyncConn", "AsyncListener"]
+
+
+class AsyncConn(Front):
+    """A connection of an event loop: :class:`rawproto.Conn` with coroutine methods.
+
+    One task may read while another writes. A cancelled read has taken no bytes; a cancelled write may have sent
+    some of them.
+    """
+
+    def __init__(self, stream: Stream, reader: AsyncSide, writer: AsyncSide) -> None:
+        super().__init__(stream)
+        self._reader = reader
+        self._writer = writer
+        self._finished = False
+
+    async def read(self, n: int = -1) -> bytes:
+        """As :meth:`rawproto.Conn.read`."""
+        try:
+            await self._enter(self._reader, "read")
+            if not n:
+                return b""
+            while (data := self._try_read(n)) is None:
+                await self._wait(self._reader, "read")
+            return data
+        except OSError as error:
+            self._fail(error, "read")
+
+    async def readinto(self, buffer: bytearray | memoryview) -> int:
+        """As :meth:`rawproto.Conn.readinto`."""
+        try:
+            await self._enter(self._reader, "read")
+            view = memoryview(buffer).cast("B")
+            if not view:
+                return 0
+            while (count := self._try_readinto(view)) is None:
+                await self._wait(self._reader, "read")
+            return count
+        except OSError as error:
+            self._fail(error, "read")
+
+    async def read_exactly(self, n: int) -> bytes:
+        """As :meth:`rawproto.Conn.read_exactly`; cancelled, it puts back what it had."""
+        data = bytearray(n)
+        view = memoryview(data)
+        done = 0
+        try:
+            await self._enter(self._reader, "read")
+            while done < n:
+                while (count := self._try_readinto(view[done:])) is None:
+                    await self._wait(self._reader, "read")
+                if not count:
+                    raise UnexpectedEOF(f"the stream ended after {done} of {n} bytes")
+                done += count
+            return bytes(data)
+        except UnexpectedEOF as error:
+            error.partial = bytes(view[:done])
+            self._fail(error, "read")
+        except OSError as error:
+            self._put_back(view[:done])
+            self._fail(error, "read")
+        except BaseException:
+            self._put_back(view[:done])
+            raise
+
+    async def write(self, data: bytes | bytearray | memoryview) -> int:
+        """As :meth:`rawproto.Conn.write`."""
+        side = self._writer
+        done = 0
+        try:
+            await self._enter(side, "write")
+            rest = data if isinstance(data, bytes) else memoryview(data).cast("B")
+            size = len(rest)
+            while done < size:
+                count = self._stream.try_write(rest)
+                done += count
+                if done < size:
+                    rest = memoryview(rest)[count:]
+                    await self._wait(side, "write", done)
+            while not self._stream.flush():
+                await self._wait(side, "write", done)
+            return size
+        except OSError as error:
+            self._fail(error, "write")
+
+    async def handshake(self) -> None:
+        """As :meth:`rawproto.Conn.handshake`."""
+        await self._enter(self._reader, "handshake")
+
+    def set_deadline(self, seconds: float | None) -> None:
+        """As :meth:`rawproto.Conn.set_deadline`."""
+        self.set_read_deadline(seconds)
+        self.set_write_deadline(seconds)
+
+    def set_read_deadline(self, seconds: float | None) -> None:
+        """As :meth:`rawproto.Conn.set_read_deadline`."""
+        self._reader.set_deadline(deadline_after(seconds))
+
+    def set_write_deadline(self, seconds: float | None) -> None:
+        """As :meth:`rawproto.Conn.set_write_deadline`."""
+        self._writer.set_deadline(deadline_after(seconds))
+
+    async def close_write(self) -> None:
+        """As :meth:`rawproto.Conn.close_write`."""
+        try:
+            await self._enter(self._writer, "close_write")
+            self._write_closed = True
+            self._stream.close_write()
+            while not self._stream.flush():
+                await self._wait(self._writer, "close_write")
+        except OSError as error:
+            self._fail(error, "close_write")
+
+    async def close(self) -> None:
+        """As :meth:`rawproto.Conn.close`."""
+        if self._begin_close() and self._stream.tls is not None and self._secured:
+            await self._end_tls()
+        self._finish()
+
+    def abort(self) -> None:
+        """As :meth:`rawproto.Conn.abort`."""
+        self._aborted = True
+        self._begin_close()
+        self._finish()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def over(self, layer: Callable[[Stream], Stream]) -> Self:
+        """The same connection with a layer (TLS) put under its face; this object is not to be used any more."""
+        return type(self)(layer(self._stream), self._reader, self._writer)
+
+    def _begin_close(self) -> bool:
+        first, self._closed = not self._closed, True
+        self._reader.wake()
+        self._writer.wake()
+        return first
+
+    def _finish(self) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        self._reader.release()
+        self._writer.release()
+        if self._aborted:
+            self._stream.abort()
+        else:
+            self._stream.close()
+
+    async def _end_tls(self) -> None:
+        """Tell the peer that nothing was cut off, waiting a bounded time for room to say it."""
+        self._writer.deadline = deadline_after(TLS_CLOSE_TIMEOUT)
+        try:
+            if not self._write_closed:
+                self._stream.close_write()
+            while not self._finished and not self._stream.flush() and not self._writer.expired:
+                await self._writer.wait()
+        except OSError:
+            # The peer is gone: there is nobody to tell.
+            pass
+
+    async def _enter(self, side: AsyncSide, op: str) -> None:
+        if self._closed:
+            raise self._closed_error(op)
+        if self._write_closed and side is self._writer:
+            raise self._closed_error(op, "the writing direction")
+        if side.deadline is not None and side.expired:
+            raise self._late(op)
+        if not self._secured:
+            await self._secure(side, op)
+
+    async def _wait(self, side: AsyncSide, op: str, written: int = 0) -> None:
+        if side.deadline is not None and side.expired:
+            raise self._late(op, written)
+        await side.wait()
+        if self._closed:
+            raise self._closed_error(op)
+
+    async def _secure(self, side: AsyncSide, op: str) -> None:
+        """Run the TLS handshake; reader and writer may both come here, each step is taken by one of them."""
+        limit = time.monotonic_ns() + int(TLS_HANDSHAKE_TIMEOUT * 1e9)
+        if side.deadline is not None:
+            limit = min(limit, side.deadline)
+        timer = side._loop.call_later(max(limit - time.monotonic_ns(), 0) / 1e9, self._reader.wake)
+        try:
+            while not self._secured:
+                want = self._stream.handshake()
+                if want is None:
+                    self._secured = True
+                    self._reader.wake()
+                elif time.monotonic_ns() >= limit:
+                    raise self._late(op)
+                else:
+                    await (self._reader if want == "read" else self._writer).wait()
+                    if self._closed:
+                        raise self._closed_error(op)
+        finally:
+            timer.cancel()
+
+
+class AsyncListener:
+    """Takes connections in: :class:`rawproto.Listener` with coroutine methods."""
+
+    def __init__(self, acceptor: Acceptor, side: AsyncSide, wrap: Callable[[Stream], AsyncConn]) -> None:
+        self._acceptor = acceptor
+        self._side = side
+        self.wrap = wrap
+        self._closed = False
+
+    @property
+    def network(self) -> str:
+        """The network listened on."""
+        return self._acceptor.network
+
+    @property
+    def addr(self) -> Any:
+        """The address listened on, with the port that was picked for port 0."""
+        return self._acceptor.addr
+
+    async def accept(self) -> AsyncConn:
+        """As :meth:`rawproto.Listener.accept`."""
+        try:
+            while True:
+                if self._closed:
+                    raise closed("accept", self.network, "the listener", self.addr)
+                if self._side.expired:
+                    raise deadline_exceeded("accept", self.network, self.addr)
+                stream = self._acceptor.try_accept()
+                if stream is not None:
+                    return self.wrap(stream)
+                await self._side.wait()
+        except OpError:
+            raise
+        except OSError as error:
+            raise as_op_error(error, "accept", self.network, self.addr) from error
+
+    def set_deadline(self, seconds: float | None) -> None:
+        """As :meth:`rawproto.Listener.set_deadline`."""
+        self._side.set_deadline(deadline_after(seconds))
+
+    async def close(self) -> None:
+        """As :meth:`rawproto.Listener.close`."""
+        if not self._closed:
+            self._closed = True
+            self._side.wake()
+            self._side.release()
+            self._acceptor.close()
+
+    async def __aiter__(self) -> AsyncIterator[AsyncConn]:
+        while True:
+            try:
+                conn = await self.accept()
+            except ClosedError:
+                return
+            yield conn
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        state = "closed " if self._closed else ""
+        return f"<{state}{type(self).__name__} {self.network} {self.addr}>"

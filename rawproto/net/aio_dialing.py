@@ -1,0 +1,136 @@
+"""dial and listen for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from rawproto.errors import OpError
+from rawproto.net.aio_conn import AsyncConn, AsyncListener
+from rawproto.net.aio_side import AsyncFdSide
+from rawproto.net.dialing import admission, check_config, fair_share, host_of
+from rawproto.net.failures import as_op_error
+from rawproto.net.networks import Network, endpoints, parse_network
+from rawproto.net.poller import POLLIN, POLLOUT
+from rawproto.net.tcp import TCPAcceptor, TCPStream, bound_socket, listening_socket
+
+if TYPE_CHECKING:
+    import ssl
+
+    from rawproto.addr import ACL
+    from rawproto.addr.endpoints import PortAddr
+    from rawproto.net.stream import Stream
+
+__all__ = ["dial", "listen"]
+
+
+async def dial(
+    network: str,
+    address: str | PortAddr,
+    *,
+    timeout: float | None = None,  # noqa: ASYNC109 - the same words as the blocking dial
+    local: str | PortAddr | None = None,
+    tls: ssl.SSLContext | bool | None = None,
+    server_hostname: str | None = None,
+    config: Any | None = None,
+) -> AsyncConn:
+    """Connect to ``address``; arguments and errors as of :func:`rawproto.dial`."""
+    net = parse_network(network)
+    check_config(net, config)
+    stop = None if timeout is None else time.monotonic() + timeout
+    candidates = await _endpoints(net, address, passive=False)
+    source = None if local is None else (await _endpoints(net, local, passive=True))[0]
+    for index, remote in enumerate(candidates):
+        try:
+            conn = await _dial_one(net, source, remote, fair_share(stop, len(candidates) - index), config)
+            break
+        except OSError as error:
+            if index == len(candidates) - 1:
+                if isinstance(error, OpError) and error.op:
+                    raise
+                raise as_op_error(error, "dial", network, source, remote) from error
+    if tls is None or tls is False:
+        return conn
+    return await _secure(conn, tls, server_hostname or host_of(address), stop)
+
+
+async def listen(
+    network: str,
+    address: str | PortAddr,
+    *,
+    backlog: int = 128,
+    tls: ssl.SSLContext | None = None,
+    acl: ACL | None = None,
+    config: Any | None = None,
+) -> AsyncListener:
+    """Listen on ``address``; arguments and errors as of :func:`rawproto.listen`."""
+    net = parse_network(network)
+    check_config(net, config)
+    local = (await _endpoints(net, address, passive=True))[0]
+    permits = admission(acl)
+    try:
+        acceptor = TCPAcceptor(listening_socket(net, local, backlog), network, permits)
+        listener = AsyncListener(acceptor, AsyncFdSide(acceptor.fileno(), POLLIN), tcp_conn)
+    except OSError as error:
+        if isinstance(error, OpError) and error.op:
+            raise
+        raise as_op_error(error, "listen", network, local) from error
+    if tls is not None:
+        from rawproto.net.tls import server_stream
+
+        plain, context = listener.wrap, tls
+        listener.wrap = lambda stream: plain(stream).over(lambda below: server_stream(below, context))
+    return listener
+
+
+def tcp_conn(stream: Stream) -> AsyncConn:
+    """The asyncio face of a TCP stream."""
+    assert isinstance(stream, TCPStream)
+    return AsyncConn(stream, AsyncFdSide(stream.fileno(), POLLIN), AsyncFdSide(stream.fileno(), POLLOUT))
+
+
+async def _endpoints(net: Network, address: str | PortAddr, *, passive: bool) -> list[PortAddr]:
+    """As :func:`rawproto.net.networks.endpoints`; a name is looked up in a thread, a literal at once."""
+    from rawproto.net.networks import is_literal
+
+    if is_literal(address):
+        return endpoints(net, address, passive=passive)
+    return await asyncio.to_thread(endpoints, net, address, passive=passive)
+
+
+async def _dial_one(
+    net: Network,
+    source: PortAddr | None,
+    remote: PortAddr,
+    timeout: float | None,  # noqa: ASYNC109
+    config: Any,
+) -> AsyncConn:
+    sock = bound_socket(source, remote)
+    try:
+        sock.setblocking(False)
+        target = remote.sockaddr(4 if sock.family == socket.AF_INET else 6)
+        async with asyncio.timeout(timeout):
+            await asyncio.get_running_loop().sock_connect(sock, target)
+        return tcp_conn(TCPStream(sock, net.name, remote))
+    except BaseException:
+        sock.close()
+        raise
+
+
+async def _secure(
+    conn: AsyncConn, tls: ssl.SSLContext | bool, hostname: str, stop: float | None
+) -> AsyncConn:
+    from rawproto.net.tls import client_stream
+
+    try:
+        secured = conn.over(lambda below: client_stream(below, tls, hostname))
+        if stop is not None:
+            secured.set_deadline(stop - time.monotonic())
+        await secured.handshake()
+        secured.set_deadline(None)
+    except BaseException:
+        conn.abort()
+        raise
+    return secured

@@ -1,0 +1,231 @@
+"""dial and listen: a connection or a listener of any transport, by the network's name."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from rawproto.errors import ConfigError, DeadlineExceeded, OpError
+from rawproto.net.conn import Conn
+from rawproto.net.failures import as_op_error
+from rawproto.net.listener import Listener
+from rawproto.net.networks import Network, endpoints, folded, parse_network
+from rawproto.net.poller import POLLIN, POLLOUT
+from rawproto.net.side import FdSide
+from rawproto.net.tcp import TCPAcceptor, TCPStream, bound_socket, listening_socket
+from rawproto.net.udp import UDPConn, udp_socket
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from rawproto.addr import ACL
+    from rawproto.addr.endpoints import PortAddr
+    from rawproto.net.stream import Stream
+
+__all__ = [
+    "admission",
+    "check_config",
+    "dial",
+    "dial_tcp",
+    "dial_udp",
+    "fair_share",
+    "host_of",
+    "listen",
+    "listen_tcp",
+    "listen_udp",
+    "tcp_conn",
+]
+
+TCP_NETWORKS = ("tcp", "tcp4", "tcp6")
+UDP_NETWORKS = ("udp", "udp4", "udp6")
+FAIR_SHARE = 2.0
+"""Seconds of a dial's timeout that an address gets at least while others are left to try, as in Go."""
+
+
+def dial(
+    network: str,
+    address: str | PortAddr,
+    *,
+    timeout: float | None = None,
+    local: str | PortAddr | None = None,
+    tls: ssl.SSLContext | bool | None = None,
+    server_hostname: str | None = None,
+    config: Any | None = None,
+) -> Conn:
+    """Connect to ``address``.
+
+    Args:
+        network: "tcp", "rsp" (on IP itself), "rsp+udp", each with 4 or 6 behind it to choose the family.
+        address: "host:port" or an endpoint; the addresses of a name are tried one after the other.
+        timeout: seconds for everything, name lookup apart; None leaves it to the transport.
+        local: the local endpoint; None leaves it to the system.
+        tls: a client context, True for the default one (system certificates), None for no TLS.
+        server_hostname: the name to ask for (SNI) and to find in the certificate; by default the host of ``address``.
+        config: an RSPConfig; not for TCP.
+
+    Raises:
+        UnknownNetworkError, AddrError, DNSError: no such network, no address, name not found.
+        ConnectionRefused: nothing listens there.
+        DeadlineExceeded: no answer in time.
+        TLSError: the TLS handshake failed.
+        PrivilegeError: the network needs a capability that is missing.
+    """
+    net = parse_network(network)
+    check_config(net, config)
+    stop = None if timeout is None else time.monotonic() + timeout
+    candidates = endpoints(net, address)
+    source = None if local is None else endpoints(net, local, passive=True)[0]
+    for index, remote in enumerate(candidates):
+        try:
+            conn = _dial_one(net, source, remote, fair_share(stop, len(candidates) - index), config)
+            break
+        except OSError as error:
+            if index == len(candidates) - 1:
+                if isinstance(error, OpError) and error.op:
+                    raise
+                raise as_op_error(error, "dial", network, source, remote) from error
+    if tls is None or tls is False:
+        return conn
+    return _secure(conn, tls, server_hostname or host_of(address), stop)
+
+
+def listen(
+    network: str,
+    address: str | PortAddr,
+    *,
+    backlog: int = 128,
+    tls: ssl.SSLContext | None = None,
+    acl: ACL | None = None,
+    config: Any | None = None,
+) -> Listener:
+    """Listen on ``address`` ("host:port"; an empty host is every address, port 0 picks a free one).
+
+    Args:
+        network: as of :func:`dial`.
+        address: the local endpoint.
+        backlog: connections that may wait to be accepted.
+        tls: a server context; the handshake runs with the first read or write of the accepted connection.
+        acl: asked before any state is kept for a peer.
+        config: an RSPConfig; not for TCP.
+
+    Raises:
+        UnknownNetworkError, AddrError, DNSError: no such network, no address, name not found.
+        OpError: the address is in use or not of this host.
+        PrivilegeError: the network, or the port, needs a capability that is missing.
+    """
+    net = parse_network(network)
+    check_config(net, config)
+    local = endpoints(net, address, passive=True)[0]
+    permits = admission(acl)
+    try:
+        acceptor = TCPAcceptor(listening_socket(net, local, backlog), network, permits)
+        listener = Listener(acceptor, FdSide(acceptor.fileno(), POLLIN), tcp_conn)
+    except OSError as error:
+        if isinstance(error, OpError) and error.op:
+            raise
+        raise as_op_error(error, "listen", network, local) from error
+    if tls is not None:
+        from rawproto.net.tls import server_stream
+
+        plain, context = listener.wrap, tls
+        listener.wrap = lambda stream: plain(stream).over(lambda below: server_stream(below, context))
+    return listener
+
+
+def dial_tcp(network: str, laddr: str | PortAddr | None, raddr: str | PortAddr) -> Conn:
+    """Connect to ``raddr`` over TCP from ``laddr`` (None: any), as Go's DialTCP. Errors as of :func:`dial`."""
+    parse_network(network, TCP_NETWORKS)
+    return dial(network, raddr, local=laddr)
+
+
+def listen_tcp(network: str, laddr: str | PortAddr | None) -> Listener:
+    """Listen on ``laddr`` (None: every address, a free port), as Go's ListenTCP. Errors as of :func:`listen`."""
+    parse_network(network, TCP_NETWORKS)
+    return listen(network, ":0" if laddr is None else laddr)
+
+
+def dial_udp(network: str, laddr: str | PortAddr | None, raddr: str | PortAddr) -> UDPConn:
+    """A UDP socket connected to ``raddr``, bound to ``laddr`` (None: any), as Go's DialUDP."""
+    net = parse_network(network, UDP_NETWORKS)
+    remote = endpoints(net, raddr)[0]
+    local = None if laddr is None else endpoints(net, laddr, passive=True)[0]
+    return _udp(net, "dial", local, remote)
+
+
+def listen_udp(network: str, laddr: str | PortAddr | None) -> UDPConn:
+    """A UDP socket bound to ``laddr`` (None: every address, a free port), as Go's ListenUDP."""
+    net = parse_network(network, UDP_NETWORKS)
+    return _udp(net, "listen", endpoints(net, laddr, passive=True)[0], None)
+
+
+def _udp(net: Network, op: str, local: PortAddr | None, remote: PortAddr | None) -> UDPConn:
+    try:
+        return UDPConn(udp_socket(net, local, remote), net.name, remote)
+    except OSError as error:
+        raise as_op_error(error, op, net.name, local, remote) from error
+
+
+def admission(acl: ACL | None) -> Callable[[Any], bool] | None:
+    """The question that a transport asks about a peer's endpoint; None when everybody may come."""
+    if acl is None:
+        return None
+    return lambda address: address.ip is not None and acl.permits(folded(address).ip)
+
+
+def tcp_conn(stream: Stream) -> Conn:
+    """The blocking face of a TCP stream."""
+    assert isinstance(stream, TCPStream)
+    return Conn(stream, FdSide(stream.fileno(), POLLIN), FdSide(stream.fileno(), POLLOUT))
+
+
+def _dial_one(
+    net: Network, source: PortAddr | None, remote: PortAddr, timeout: float | None, config: Any
+) -> Conn:
+    sock = bound_socket(source, remote)
+    try:
+        sock.settimeout(timeout)
+        sock.connect(remote.sockaddr(4 if sock.family == socket.AF_INET else 6))
+        return tcp_conn(TCPStream(sock, net.name, remote))
+    except BaseException:
+        sock.close()
+        raise
+
+
+def fair_share(stop: float | None, left: int) -> float | None:
+    """Seconds for the next of ``left`` addresses, as Go divides a dial's timeout among them."""
+    if stop is None:
+        return None
+    remaining = stop - time.monotonic()
+    if remaining <= 0:
+        raise DeadlineExceeded("deadline exceeded")
+    return min(remaining, max(remaining / left, FAIR_SHARE))
+
+
+def check_config(net: Network, config: Any) -> None:
+    """Refuse a config where there is nothing to configure."""
+    if config is not None and net.transport == "tcp":
+        raise ConfigError(f"config is for RSP: {net.name} has nothing to configure")
+
+
+def host_of(address: str | PortAddr) -> str:
+    """The host of "host:port", without a zone: what a TLS certificate is asked for."""
+    from rawproto.addr.hostport import split_host_port
+
+    return split_host_port(str(address))[0].partition("%")[0]
+
+
+def _secure(conn: Conn, tls: ssl.SSLContext | bool, hostname: str, stop: float | None) -> Conn:
+    from rawproto.net.tls import client_stream
+
+    try:
+        secured = conn.over(lambda below: client_stream(below, tls, hostname))
+        if stop is not None:
+            secured.set_deadline(stop - time.monotonic())
+        secured.handshake()
+        secured.set_deadline(None)
+    except BaseException:
+        conn.abort()
+        raise
+    return secured

@@ -1,0 +1,101 @@
+"""The one place where errors of sockets, links and cores become errors of rawproto."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Any
+
+from rawproto.errors import (
+    ClosedError,
+    ConnectionAborted,
+    ConnectionRefused,
+    ConnectionReset,
+    DeadlineExceeded,
+    OpError,
+    PrivilegeError,
+    RawprotoError,
+    UnexpectedEOF,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["as_op_error", "closed", "deadline_exceeded"]
+
+_CLASS_OF: Mapping[int, type[OpError]] = {
+    errno.ECONNREFUSED: ConnectionRefused,
+    errno.ECONNRESET: ConnectionReset,
+    errno.EPIPE: ConnectionReset,
+    errno.ECONNABORTED: ConnectionAborted,
+    # The kernel gave up an established connection: not a deadline of the caller's, and not worth another try.
+    errno.ETIMEDOUT: ConnectionAborted,
+}
+
+_BUILTINS: tuple[tuple[type[OSError], type[OpError]], ...] = (
+    (ConnectionRefusedError, ConnectionRefused),
+    (ConnectionResetError, ConnectionReset),
+    (BrokenPipeError, ConnectionReset),
+    (ConnectionAbortedError, ConnectionAborted),
+)
+
+
+def as_op_error(
+    error: OSError, op: str, network: str, local: Any | None = None, remote: Any | None = None
+) -> OSError:
+    """``error`` as the OpError for ``op``; an OpError that already names its operation is returned as it is."""
+    if isinstance(error, OpError):
+        if error.op:
+            return error
+        kind: type[OpError] = type(error)
+    elif isinstance(error, RawprotoError):
+        return error
+    elif op in ("dial", "listen") and error.errno in (errno.EACCES, errno.EPERM):
+        return _privilege(op, network, local)
+    elif op == "dial" and (error.errno == errno.ETIMEDOUT or isinstance(error, TimeoutError)):
+        kind = DeadlineExceeded
+    else:
+        kind = next((ours for theirs, ours in _BUILTINS if isinstance(error, theirs)), OpError)
+        kind = _CLASS_OF.get(error.errno or 0, kind)
+    ours = kind(_reason(error), op=op, network=network, local=local, remote=remote, errno=error.errno)
+    if isinstance(error, UnexpectedEOF):
+        ours.partial = error.partial  # type: ignore[attr-defined]
+    return ours
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, OpError):
+        return error.reason
+    if error.errno is not None:
+        return error.strerror or os.strerror(error.errno)
+    return str(error) or type(error).__name__
+
+
+def _privilege(op: str, network: str, local: Any | None) -> PrivilegeError:
+    if network.startswith("tcp") or "udp" in network:
+        return PrivilegeError(
+            f"{op} {network} {local}",
+            "CAP_NET_BIND_SERVICE",
+            ("choose a port from 1024 on", "run with the capability: setcap cap_net_bind_service+ep"),
+        )
+    return PrivilegeError(
+        f"{op} {network}",
+        "CAP_NET_RAW",
+        ("run as root", "use a user namespace: unshare -Urn", "use the same protocol inside UDP: rsp+udp"),
+    )
+
+
+def closed(
+    op: str, network: str, what: str, local: Any | None = None, remote: Any | None = None
+) -> ClosedError:
+    """The error of an operation on something closed on this side."""
+    return ClosedError(f"{what} is closed", op=op, network=network, local=local, remote=remote)
+
+
+def deadline_exceeded(
+    op: str, network: str, local: Any | None = None, remote: Any | None = None, written: int = 0
+) -> DeadlineExceeded:
+    """The error of an operation whose deadline passed; ``written`` bytes of a write were taken before."""
+    error = DeadlineExceeded("deadline exceeded", op=op, network=network, local=local, remote=remote)
+    error.written = written
+    return error

@@ -1,0 +1,96 @@
+"""What the blocking and the asyncio face of a connection have in common: everything but the waiting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from rawproto.errors import OpError
+from rawproto.net.failures import as_op_error, closed, deadline_exceeded
+from rawproto.net.stream import READ_SIZE
+
+if TYPE_CHECKING:
+    import ssl
+
+    from rawproto.net.stats import ConnStats
+    from rawproto.net.stream import Stream
+
+__all__ = ["TLS_CLOSE_TIMEOUT", "TLS_HANDSHAKE_TIMEOUT", "Front"]
+
+TLS_HANDSHAKE_TIMEOUT = 10.0
+"""Seconds that a TLS handshake may take when no deadline is nearer."""
+TLS_CLOSE_TIMEOUT = 1.0
+"""Seconds that closing may wait for room for the last bytes of TLS."""
+
+
+class Front:
+    """Base of Conn and AsyncConn."""
+
+    _closed = False
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._held = b""
+        self._aborted = False
+        self._write_closed = False
+        self._secured = stream.tls is None
+
+    @property
+    def network(self) -> str:
+        """The network the connection was made with, such as "tcp" or "rsp+udp4"."""
+        return self._stream.network
+
+    @property
+    def local_addr(self) -> Any:
+        """This end, a TCPAddr or RSPAddr."""
+        return self._stream.local_addr
+
+    @property
+    def remote_addr(self) -> Any:
+        """The peer, a TCPAddr or RSPAddr."""
+        return self._stream.remote_addr
+
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The TLS state (version, cipher, ALPN, the peer's certificate), or None without TLS."""
+        return self._stream.tls
+
+    def stats(self) -> ConnStats:
+        """The counters of the connection; they can be read after it is closed, too."""
+        return self._stream.stats()
+
+    def __repr__(self) -> str:
+        state = "closed " if self._closed else ""
+        return f"<{state}{type(self).__name__} {self.network} {self.local_addr}->{self.remote_addr}>"
+
+    def _try_read(self, n: int) -> bytes | None:
+        """What an earlier read put back, or up to ``n`` bytes of the stream; None when there is nothing yet."""
+        if not self._held:
+            return self._stream.try_read(n if n > 0 else READ_SIZE)
+        if n < 0 or n >= len(self._held):
+            data, self._held = self._held, b""
+        else:
+            data, self._held = self._held[:n], self._held[n:]
+        return data
+
+    def _try_readinto(self, view: memoryview) -> int | None:
+        if not self._held:
+            return self._stream.try_readinto(view)
+        data = self._try_read(len(view)) or b""
+        view[: len(data)] = data
+        return len(data)
+
+    def _put_back(self, data: memoryview) -> None:
+        """The bytes of a read that did not get all it wanted: the next one begins with them."""
+        self._held = bytes(data) + self._held
+
+    def _fail(self, error: OSError, op: str) -> NoReturn:
+        """Raise ``error`` as an OpError with the operation and the addresses."""
+        if isinstance(error, OpError) and error.op:
+            raise error
+        raise as_op_error(error, op, self.network, self.local_addr, self.remote_addr) from error
+
+    def _late(self, op: str, written: int = 0) -> OpError:
+        return deadline_exceeded(op, self.network, self.local_addr, self.remote_addr, written)
+
+    def _closed_error(self, op: str, what: str = "the connection") -> OpError:
+        return closed(op, self.network, what, self.local_addr, self.remote_addr)

@@ -1,0 +1,101 @@
+"""Waiting for a descriptor from a blocking thread, with a way for other threads to end the wait."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import select
+
+__all__ = ["POLLIN", "POLLOUT", "Poller"]
+
+POLLIN = select.POLLIN
+POLLOUT = select.POLLOUT
+MILLISECOND = 1_000_000
+
+# poll() counts whole milliseconds, which is too coarse for pacing; below this many nanoseconds ppoll() is asked,
+# which costs about a microsecond more to call through ctypes.
+_FINE = 20 * MILLISECOND
+
+
+class _PollFd(ctypes.Structure):
+    _fields_ = (("fd", ctypes.c_int), ("events", ctypes.c_short), ("revents", ctypes.c_short))
+
+
+class _TimeSpec(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+_ppoll = ctypes.CDLL(None, use_errno=True).ppoll
+_ppoll.argtypes = [ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_void_p]
+
+
+class Poller:
+    """One descriptor and an eventfd to wait on; one thread waits at a time, any thread may :meth:`wake` it."""
+
+    __slots__ = ("_events", "_fds", "_poll", "_timeout", "_wakefd")
+
+    def __init__(self, fd: int, events: int = POLLIN) -> None:
+        self._wakefd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._events = events
+        self._fds = (_PollFd * 2)(_PollFd(fd, events, 0), _PollFd(self._wakefd, POLLIN, 0))
+        self._timeout = _TimeSpec()
+        self._poll = select.poll()
+        self._poll.register(fd, events)
+        self._poll.register(self._wakefd, POLLIN)
+
+    def watch(self, events: int) -> None:
+        """Wait for ``events`` (POLLIN, POLLOUT or both) of the descriptor from now on."""
+        if events != self._events:
+            self._events = events
+            self._fds[0].events = events
+            self._poll.modify(self._fds[0].fd, events)
+
+    def wait(self, timeout: int | None) -> bool:
+        """Wait at most ``timeout`` nanoseconds; True when the descriptor is ready (or broken), False otherwise.
+
+        A signal may end the wait early: callers look again at what they wait for.
+        """
+        if self._wakefd < 0:
+            return False
+        if timeout is None or timeout >= _FINE:
+            ready = self._poll.poll(None if timeout is None else timeout // MILLISECOND)
+            fired = [fd for fd, _ in ready]
+            if self._wakefd in fired:
+                self._clear()
+                return len(fired) > 1
+            return bool(fired)
+        return self._fine_wait(max(timeout, 0))
+
+    def _fine_wait(self, timeout: int) -> bool:
+        # Timeouts of this path are below a second: no division is needed.
+        self._timeout.nanoseconds = timeout
+        count = _ppoll(ctypes.addressof(self._fds), 2, ctypes.addressof(self._timeout), None)
+        if count <= 0:
+            number = ctypes.get_errno()
+            if count < 0 and number != errno.EINTR:
+                raise OSError(number, os.strerror(number))
+            return False
+        if self._fds[1].revents:
+            self._clear()
+        return bool(self._fds[0].revents)
+
+    def wake(self) -> None:
+        """End the current wait, or the next one if none is on."""
+        try:
+            os.eventfd_write(self._wakefd, 1)
+        except (OSError, ValueError, OverflowError):
+            # Already signalled to the brim, or closed: nobody is left asleep in either case.
+            pass
+
+    def _clear(self) -> None:
+        try:
+            os.eventfd_read(self._wakefd)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Give the eventfd back; the watched descriptor is its owner's to close."""
+        wakefd, self._wakefd = self._wakefd, -1
+        if wakefd >= 0:
+            os.close(wakefd)
