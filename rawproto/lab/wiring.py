@@ -1,0 +1,212 @@
+"""Interfaces, addresses, neighbours and routes of the lab's namespaces, by netlink (pyroute2); no `ip` binary.
+
+Everything here runs in the resident thread of the namespace it changes, and leaves nothing running there.
+
+Addresses are usable at once: duplicate address detection is off for each (``IFA_F_NODAD``), and interfaces make no
+link-local address of their own (``IFLA_INET6_ADDR_GEN_MODE`` none), so the kernel solicits no routers either. The
+two ends of a link know each other's hardware address for good, so no ARP or neighbour discovery comes between the
+packets of a test.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import ipaddress
+import socket
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rawproto.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rawproto.lab.netns import Namespace
+
+__all__ = [
+    "Port",
+    "add_neighbour",
+    "add_route",
+    "allow_forwarding",
+    "configure",
+    "connect",
+    "loopback_up",
+    "remove",
+]
+
+Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+
+IFA_F_NODAD = 0x02  # include/uapi/linux/if_addr.h
+IN6_ADDR_GEN_MODE_NONE = 1  # include/uapi/linux/if_link.h
+
+# include/uapi/linux/sockios.h, include/uapi/linux/ethtool.h
+SIOCETHTOOL = 0x8946
+ETHTOOL_SRXCSUM, ETHTOOL_STXCSUM, ETHTOOL_SSG, ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_SGRO = (
+    0x15,
+    0x17,
+    0x19,
+    0x1F,
+    0x24,
+    0x2C,
+)
+# TSO before the transmit checksum it needs.
+_OFFLOADS = (ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_SGRO, ETHTOOL_STXCSUM, ETHTOOL_SSG)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Port:
+    """One end of a cable: an interface of a namespace.
+
+    Attributes:
+        namespace: where the interface lives.
+        name: its name there, such as "eth0".
+        mac: its hardware address, "02:...".
+        addresses: its addresses with their networks; empty for the relay's ends.
+    """
+
+    namespace: Namespace
+    name: str
+    mac: str
+    addresses: tuple[Interface, ...] = ()
+
+
+def _netlink() -> Any:
+    # Loading pyroute2 takes a fifth of a second, so it waits for the first lab.
+    from pyroute2 import IPRoute
+
+    return IPRoute()
+
+
+def _index(ip: Any, name: str) -> int:
+    found: list[int] = list(ip.link_lookup(ifname=name))
+    if not found:
+        raise LabError(f"there is no interface {name} here")
+    return found[0]
+
+
+def loopback_up(namespace: Namespace) -> None:
+    """Bring the loopback interface up, with its 127.0.0.1 and ::1."""
+
+    def work() -> None:
+        with _netlink() as ip:
+            ip.link("set", index=_index(ip, "lo"), state="up")
+
+    namespace.run(work)
+
+
+def connect(one: Port, other: Port, mtu: int) -> None:
+    """Make a veth pair between two namespaces; both ends are still down."""
+
+    def work() -> None:
+        with _netlink() as ip:
+            ip.link(
+                "add",
+                ifname=one.name,
+                kind="veth",
+                address=one.mac,
+                mtu=mtu,
+                peer={
+                    "ifname": other.name,
+                    "net_ns_fd": other.namespace.fileno(),
+                    "address": other.mac,
+                    "mtu": mtu,
+                },
+            )
+
+    one.namespace.run(work)
+
+
+def configure(port: Port, *, offloads: bool) -> None:
+    """Give an interface its addresses and bring it up.
+
+    Args:
+        port: which, and with which addresses.
+        offloads: leave segmentation and checksum offload on. Off means that every packet on the cable is complete
+            and no longer than the MTU, which a relay needs; on is faster between two kernels.
+    """
+
+    def work() -> None:
+        if not offloads:
+            _offloads_off(port.name)
+        with _netlink() as ip:
+            index = _index(ip, port.name)
+            no_link_local = ["IFLA_INET6_ADDR_GEN_MODE", IN6_ADDR_GEN_MODE_NONE]
+            ip.link(
+                "set",
+                index=index,
+                IFLA_AF_SPEC={"attrs": [["AF_INET6", {"attrs": [no_link_local]}]]},
+            )
+            ip.link("set", index=index, state="up")
+            for address in port.addresses:
+                flags = {"flags": IFA_F_NODAD} if address.version == 6 else {}
+                ip.addr(
+                    "add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen, **flags
+                )
+
+    port.namespace.run(work)
+
+
+def add_neighbour(port: Port, addresses: Iterable[str], mac: str) -> None:
+    """Write down for good that ``addresses`` are reached at hardware address ``mac`` on this interface."""
+
+    def work() -> None:
+        with _netlink() as ip:
+            index = _index(ip, port.name)
+            for address in addresses:
+                ip.neigh("replace", dst=address, lladdr=mac, ifindex=index, state="permanent")
+
+    port.namespace.run(work)
+
+
+def add_route(namespace: Namespace, destination: str, gateway: str) -> None:
+    """Send what goes to ``destination`` (a network in CIDR form, or "default") by ``gateway``."""
+
+    def work() -> None:
+        version = ipaddress.ip_address(gateway).version
+        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        with _netlink() as ip:
+            ip.route("replace", dst=destination, gateway=gateway, family=family)
+
+    namespace.run(work)
+
+
+def remove(port: Port) -> None:
+    """Take an interface (and with it its peer) away; one that is gone already is no error."""
+
+    def work() -> None:
+        with _netlink() as ip:
+            for index in ip.link_lookup(ifname=port.name):
+                ip.link("del", index=index)
+
+    port.namespace.run(work)
+
+
+def allow_forwarding(namespace: Namespace) -> None:
+    """Let the namespace pass packets on between its interfaces, IPv4 and IPv6."""
+
+    def work() -> None:
+        # /proc/sys/net shows each thread the settings of its own network namespace.
+        for setting in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+            path = Path("/proc/sys/net") / setting
+            try:
+                path.write_text("1", encoding="ascii")
+            except OSError as error:
+                raise LabError(f"cannot make {namespace.name} a router: {path}: {error.strerror}") from error
+
+    namespace.run(work)
+
+
+def _offloads_off(name: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        for command in _OFFLOADS:
+            value = bytearray(struct.pack("II", command, 0))
+            address = struct.pack("16sP16x", name.encode("ascii"), _address_of(value))
+            fcntl.ioctl(control, SIOCETHTOOL, address)
+
+
+def _address_of(buffer: bytearray) -> int:
+    import ctypes
+
+    return ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
