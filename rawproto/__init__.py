@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from rawproto.errors import TLSError as TLSError
     from rawproto.errors import UnexpectedEOF as UnexpectedEOF
     from rawproto.errors import UnknownNetworkError as UnknownNetworkError
+    from rawproto.lab import Host as Host
+    from rawproto.lab import Lab as Lab
     from rawproto.link import Link as Link
     from rawproto.link import LinkStats as LinkStats
     from rawproto.link import MemoryLink as MemoryLink
@@ -115,6 +117,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "UnexpectedEOF",
         "UnknownNetworkError",
     ),
+    "rawproto.lab": ("Host", "Lab"),
     "rawproto.link": (
         "Link",
         "LinkStats",

@@ -61,6 +61,7 @@ class Children:
 
     def start(self, namespace: Namespace, begin: Callable[[], Any]) -> Any:
         """Call ``begin`` inside ``namespace``; what it gives is killed and waited for at the end."""
+        namespace.fileno()  # a closed one must be noticed before the undertaker is hired
         self._hire_undertaker()
         # Those that have ended and were waited for need no second burial.
         self._started = [child for child in self._started if child.poll() is None]

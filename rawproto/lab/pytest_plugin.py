@@ -1,1 +1,121 @@
-"""The pytest plugin of the lab."""
+"""The pytest plugin of the lab: fixture ``lab``, marker ``netns``, option ``--require-netns``.
+
+A test that carries the marker or uses the fixture needs network namespaces. As root they are simply made. As an
+ordinary user the whole run moves into a user namespace of its own; the ini setting ``rawproto_userns`` says when:
+
+- ``auto`` (default): when the collected tests include one that needs it. Usually threads are running by then, so
+  the run starts over once, inside;
+- ``early``: at the very start, which saves the second start;
+- ``off``: never.
+
+Where neither way is open such tests are skipped with the reason; ``--require-netns`` makes that a failure.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rawproto.errors import PrivilegeError
+from rawproto.lab import userns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rawproto.lab.lab import Lab
+
+__all__: list[str] = []
+
+_MODES = ("auto", "early", "off")
+_FIXTURES = frozenset({"lab"})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare ``--require-netns`` and ``rawproto_userns``."""
+    group = parser.getgroup("rawproto", "rawproto: labs of network namespaces")
+    group.addoption(
+        "--require-netns",
+        action="store_true",
+        help="fail, instead of skipping, where network namespaces cannot be made",
+    )
+    parser.addini(
+        "rawproto_userns",
+        "when an ordinary user's run enters a user namespace: auto (when a test needs it), early, off",
+        default="auto",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker, for projects with strict markers."""
+    config.addinivalue_line(
+        "markers", "netns: needs Linux network namespaces (as root, or through a user namespace)"
+    )
+
+
+def _mode(config: pytest.Config) -> str:
+    mode = str(config.getini("rawproto_userns"))
+    if mode not in _MODES:
+        raise pytest.UsageError(f"rawproto_userns = {mode!r}: it is one of {', '.join(_MODES)}")
+    return mode
+
+
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """In mode ``early``, enter while the run has a single thread."""
+    if _mode(early_config) == "early":
+        try:
+            userns.ensure_if_alone()
+        except PrivilegeError:
+            pass  # each test that needs it says so
+
+
+def _needs_namespaces(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "fixturenames", ())
+    return item.get_closest_marker("netns") is not None or not _FIXTURES.isdisjoint(fixtures)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In mode ``auto``, start over inside a user namespace when a test needs that and it can be had."""
+    worker = hasattr(config, "workerinput")  # a child of pytest-xdist cannot start over
+    if _mode(config) != "auto" or worker or not any(map(_needs_namespaces, items)):
+        return
+    if userns.can_make_networks() or userns.inside() or userns.why_not() is not None:
+        return
+    if userns.ensure_if_alone():
+        return
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture is not None:
+        capture.stop_global_capturing()
+    userns.enter_by_restart()
+
+
+@functools.cache
+def _why_not_here() -> str | None:
+    if userns.can_make_networks():
+        return None
+    return (
+        userns.why_not()
+        or "this run did not enter a user namespace (setting rawproto_userns, or pytest-xdist)"
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or fail with ``--require-netns``, what needs namespaces where there are none."""
+    if not _needs_namespaces(item):
+        return
+    reason = _why_not_here()
+    if reason is None:
+        return
+    if item.config.getoption("--require-netns"):
+        pytest.fail(f"network namespaces are required (--require-netns): {reason}", pytrace=False)
+    pytest.skip(f"needs network namespaces: {reason}")
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """An empty :class:`rawproto.Lab` of the test's own, taken apart after the test."""
+    from rawproto.lab.lab import Lab
+
+    with Lab(request.node.name) as made:
+        yield made

@@ -1,8 +1,9 @@
 """A user namespace of one's own: how an ordinary user gets hosts to test on.
 
-Inside it the process is root over everything that is made from there, network namespaces above all, and nobody
-outside. Files are still those of the ordinary user, and the network the process stands in stays the one it came
-from, so that loopback and name lookup go on as before.
+Inside it the process is root over everything that is made from there, and nobody outside. Files are still those of
+the ordinary user. A network namespace is entered with it, in which loopback is up and nothing else is: the network
+outside belongs to another, and a thread that left for a host could not come back to it. Raw sockets work on that
+loopback.
 
 The kernel lets a process enter only while it has a single thread, hence two ways: :func:`enter` at the very start of
 a program, before numpy or anything else has started a thread, or :func:`enter_by_restart`, which runs the program
@@ -11,7 +12,10 @@ again from its beginning.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -21,10 +25,23 @@ from typing import NoReturn
 from rawproto.errors import PrivilegeError
 from rawproto.lab import kernel
 
-__all__ = ["WAYS", "can_make_networks", "ensure", "enter", "enter_by_restart", "why_not"]
+__all__ = [
+    "WAYS",
+    "can_make_networks",
+    "ensure",
+    "ensure_if_alone",
+    "enter",
+    "enter_by_restart",
+    "inside",
+    "why_not",
+]
 
 # Set for the program's second life; its value is the user id of the first.
 _GUARD = "RAWPROTO_LAB_USERNS"
+
+# include/uapi/linux/sockios.h, include/uapi/linux/if.h
+SIOCSIFFLAGS = 0x8914
+IFF_UP, IFF_RUNNING = 0x1, 0x40
 
 WAYS = (
     "run as root",
@@ -68,7 +85,7 @@ def _threads() -> int:
 
 
 def enter() -> None:
-    """Move this single-threaded process into a user namespace of its own, as root of it.
+    """Move this single-threaded process into a user and a network namespace of its own, as root of both.
 
     Raises:
         PrivilegeError: the kernel refused; the message gives the ways out.
@@ -82,13 +99,21 @@ def enter() -> None:
         )
     uid, gid = os.geteuid(), os.getegid()
     try:
-        kernel.unshare(kernel.CLONE_NEWUSER)
+        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET)
     except OSError as error:
         raise PrivilegeError("make a user namespace", "CAP_SYS_ADMIN", WAYS) from error
     # user_namespaces(7): without privilege outside, setgroups must be denied before a group is mapped.
     Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
     Path("/proc/self/uid_map").write_text(f"0 {uid} 1", encoding="ascii")
     Path("/proc/self/gid_map").write_text(f"0 {gid} 1", encoding="ascii")
+    _loopback_up()
+
+
+def _loopback_up() -> None:
+    # By ioctl (netdevice(7)), as loading pyroute2 would cost a program that only wants to enter.
+    request = struct.pack("16sh14x", b"lo", IFF_UP | IFF_RUNNING)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, SIOCSIFFLAGS, request)
 
 
 def enter_by_restart() -> NoReturn:
@@ -129,6 +154,19 @@ def ensure() -> None:
         enter()
     else:
         enter_by_restart()
+
+
+def ensure_if_alone() -> bool:
+    """As :func:`ensure`, but do nothing and give False when it is too late to enter (there are several threads)."""
+    if _threads() > 1:
+        return False
+    ensure()
+    return True
+
+
+def inside() -> bool:
+    """Whether this program was started over inside a user namespace already."""
+    return _GUARD in os.environ
 
 
 def why_not() -> str | None:
