@@ -96,12 +96,13 @@ def _watch(control: socket.socket, parent: int) -> frozenset[int] | None:
         # What was sent before the parent died is read first.
         if control.fileno() in ready:
             message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
-            if message == GOOD_BYE or (not message and handle not in ready and os.getppid() == parent):
-                return None
             namespaces.update(os.fstat(descriptor).st_ino for descriptor in descriptors)
-            if message:
-                continue
-        if handle in ready or os.getppid() != parent:
+            if message == GOOD_BYE:
+                return None
+            if not message:
+                # A dying process loses its sockets before it counts as dead.
+                poll.unregister(control)
+        elif handle in ready:
             return frozenset(namespaces)
 
 
