@@ -64,16 +64,65 @@ if TYPE_CHECKING:
     from rawproto.net import listen_udp as listen_udp
     from rawproto.protocol import DatagramProtocol as DatagramProtocol
     from rawproto.protocol import Protocol as Protocol
+    from rawproto.wire import UDP as UDP
     from rawproto.wire import Batch as Batch
     from rawproto.wire import BPFProgram as BPFProgram
+    from rawproto.wire import Constant as Constant
+    from rawproto.wire import Datagram as Datagram
+    from rawproto.wire import FieldInfo as FieldInfo
+    from rawproto.wire import Flag as Flag
+    from rawproto.wire import Flags as Flags
+    from rawproto.wire import Header as Header
     from rawproto.wire import ICMPError as ICMPError
     from rawproto.wire import ICMPErrorKind as ICMPErrorKind
+    from rawproto.wire import IPProtocol as IPProtocol
+    from rawproto.wire import IPv4 as IPv4
     from rawproto.wire import LinkType as LinkType
+    from rawproto.wire import OpenEnum as OpenEnum
+    from rawproto.wire import Overlay as Overlay
     from rawproto.wire import PcapngReader as PcapngReader
     from rawproto.wire import PcapngWriter as PcapngWriter
     from rawproto.wire import ReceivedBatch as ReceivedBatch
     from rawproto.wire import Transmit as Transmit
     from rawproto.wire import assemble as assemble
+    from rawproto.wire import bits as bits
+    from rawproto.wire import checksum as checksum
+    from rawproto.wire import checksum16 as checksum16
+    from rawproto.wire import checksum_update as checksum_update
+    from rawproto.wire import declare as declare
+    from rawproto.wire import enum8 as enum8
+    from rawproto.wire import enum16 as enum16
+    from rawproto.wire import enum32 as enum32
+    from rawproto.wire import enum_bits as enum_bits
+    from rawproto.wire import fixed as fixed
+    from rawproto.wire import flag as flag
+    from rawproto.wire import flag_bits as flag_bits
+    from rawproto.wire import flags8 as flags8
+    from rawproto.wire import flags16 as flags16
+    from rawproto.wire import flags32 as flags32
+    from rawproto.wire import header_checksum16 as header_checksum16
+    from rawproto.wire import ip4 as ip4
+    from rawproto.wire import ip6 as ip6
+    from rawproto.wire import length8 as length8
+    from rawproto.wire import length16 as length16
+    from rawproto.wire import length_bits as length_bits
+    from rawproto.wire import list_of as list_of
+    from rawproto.wire import next_protocol8 as next_protocol8
+    from rawproto.wire import opaque as opaque
+    from rawproto.wire import options as options
+    from rawproto.wire import pseudo_checksum16 as pseudo_checksum16
+    from rawproto.wire import pseudo_header as pseudo_header
+    from rawproto.wire import scaled as scaled
+    from rawproto.wire import u8 as u8
+    from rawproto.wire import u16 as u16
+    from rawproto.wire import u16le as u16le
+    from rawproto.wire import u24 as u24
+    from rawproto.wire import u32 as u32
+    from rawproto.wire import u32le as u32le
+    from rawproto.wire import u40 as u40
+    from rawproto.wire import u48 as u48
+    from rawproto.wire import u64 as u64
+    from rawproto.wire import u64le as u64le
 
 __version__ = "0.1.0"
 
@@ -118,14 +167,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "UnknownNetworkError",
     ),
     "rawproto.lab": ("Host", "Lab"),
-    "rawproto.link": (
-        "Link",
-        "LinkStats",
-        "MemoryLink",
-        "MemoryNetwork",
-        "RawLink",
-        "UDPLink",
-    ),
+    "rawproto.link": ("Link", "LinkStats", "MemoryLink", "MemoryNetwork", "RawLink", "UDPLink"),
     "rawproto.net": (
         "Conn",
         "ConnStats",
@@ -142,14 +184,63 @@ _ROOMS: dict[str, tuple[str, ...]] = {
     "rawproto.wire": (
         "BPFProgram",
         "Batch",
+        "Constant",
+        "Datagram",
+        "FieldInfo",
+        "Flag",
+        "Flags",
+        "Header",
         "ICMPError",
         "ICMPErrorKind",
+        "IPProtocol",
+        "IPv4",
         "LinkType",
+        "OpenEnum",
+        "Overlay",
         "PcapngReader",
         "PcapngWriter",
         "ReceivedBatch",
         "Transmit",
+        "UDP",
         "assemble",
+        "bits",
+        "checksum",
+        "checksum16",
+        "checksum_update",
+        "declare",
+        "enum16",
+        "enum32",
+        "enum8",
+        "enum_bits",
+        "fixed",
+        "flag",
+        "flag_bits",
+        "flags16",
+        "flags32",
+        "flags8",
+        "header_checksum16",
+        "ip4",
+        "ip6",
+        "length16",
+        "length8",
+        "length_bits",
+        "list_of",
+        "next_protocol8",
+        "opaque",
+        "options",
+        "pseudo_checksum16",
+        "pseudo_header",
+        "scaled",
+        "u16",
+        "u16le",
+        "u24",
+        "u32",
+        "u32le",
+        "u40",
+        "u48",
+        "u64",
+        "u64le",
+        "u8",
     ),
 }
 

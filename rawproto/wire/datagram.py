@@ -1,0 +1,221 @@
+"""``Datagram``: headers one inside the other, and the payload of the innermost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from rawproto.errors import DecodeError
+from rawproto.wire.header import Header, _export
+from rawproto.wire.registry import header_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Self
+
+__all__ = ["Datagram"]
+
+H = TypeVar("H", bound=Header)
+
+# More headers than this in one packet are taken as payload: bounds the work for packets of tunnels in tunnels.
+MAX_HEADERS = 64
+
+_new = object.__new__
+
+
+class Datagram:
+    """Headers from the outermost in, and a payload: ``IPv4(...) / UDP(...) / b"data"``.
+
+    Attributes:
+        headers: tuple of headers.
+        payload: bytes behind the innermost header.
+        trailer: bytes behind the end of a received datagram (Ethernet padding), not part of it.
+    """
+
+    __slots__ = ("_whole", "headers", "payload", "trailer")
+
+    def __init__(self, headers: tuple[Header, ...] = (), payload: bytes = b"") -> None:
+        self.headers = headers
+        self.payload = payload
+        self.trailer = b""
+        self._whole: bytes | None = None
+
+    def __truediv__(self, other: Any) -> Datagram:
+        """``datagram / payload``; TypeError behind a payload of bytes, which nothing can follow."""
+        if self.payload:
+            raise TypeError("nothing can follow a payload of bytes")
+        return join(self.headers, other)
+
+    # -- building ----------------------------------------------------------------------------------------------
+
+    def __bytes__(self) -> bytes:
+        """The datagram with every derived field that is None computed.
+
+        A received datagram of which nothing was changed gives the very bytes that came.
+
+        Raises:
+            EncodeError: a value does not fit its field.
+        """
+        if self._whole is not None and all(header._untouched for header in self.headers):
+            return self._whole
+        addresses: bytes | None = None
+        contexts = []
+        for header in self.headers:
+            contexts.append(addresses)
+            rule = header._addresses
+            if rule is not None:
+                addresses = rule(header, addresses)
+        data = self.payload
+        number: int | None = None
+        for header in reversed(self.headers):
+            if header._origin is not None:
+                header = header._released(keep_next=number is None)
+            data = header._encode(data, number, contexts.pop())
+            number = header.protocol_number
+        return data
+
+    def __len__(self) -> int:
+        return len(bytes(self))
+
+    # -- parsing -----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def parse(cls, buffer: Any, first: type[Header] | None = None, *, quoted: bool = False) -> Self:
+        """The headers of an IP datagram, as far as they are known, and the payload.
+
+        Args:
+            buffer: bytes-like, starting at the IP header.
+            first: type of the first header; by default IPv4 or IPv6, as the version tells.
+            quoted: the datagram may be cut off, as those quoted in ICMP errors are.
+
+        Raises:
+            DecodeError: a header is broken; names it, the field, and the offset in that header.
+        """
+        data = buffer if type(buffer) is bytes else bytes(buffer)
+        kind: Any = first if first is not None else _ip_header(data)
+        headers: list[Header] = []
+        start, end, stop = 0, len(data), len(data)
+        while kind is not None and len(headers) < MAX_HEADERS:
+            try:
+                header = kind._decode(data, start, end, quoted)
+            except DecodeError:
+                if quoted and headers:
+                    break
+                raise
+            _, _, start, end, _ = header._origin
+            if not headers:
+                stop = end
+            headers.append(header)
+            following = header._following
+            if following is None:
+                break
+            kind = following()
+        whole = _new(cls)
+        whole.headers = tuple(headers)
+        whole.payload = data[start:end]
+        if stop == len(data):
+            whole.trailer, whole._whole = b"", data
+        else:
+            whole.trailer, whole._whole = data[stop:], data[:stop]
+        return whole
+
+    # -- access ------------------------------------------------------------------------------------------------
+
+    @overload
+    def __getitem__(self, key: type[H]) -> H: ...
+    @overload
+    def __getitem__(self, key: int) -> Header: ...
+    def __getitem__(self, key: Any) -> Any:
+        """The first header of a type, or the header at an index; KeyError or IndexError when there is none."""
+        for header in self.headers:
+            if type(header) is key:
+                return header
+        if isinstance(key, int):
+            return self.headers[key]
+        for header in self.headers:
+            if isinstance(header, key):
+                return header
+        names = " / ".join(type(header).__name__ for header in self.headers)
+        raise KeyError(f"no {getattr(key, '__name__', key)} in {names or 'an empty datagram'}")
+
+    def get(self, key: type[H]) -> H | None:
+        """The first header of a type, or None."""
+        return next((header for header in self.headers if isinstance(header, key)), None)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, type) and any(isinstance(header, key) for header in self.headers)
+
+    def __iter__(self) -> Iterator[Header]:
+        return iter(self.headers)
+
+    def replace(self, *headers: Header, payload: bytes | None = None) -> Datagram:
+        """A copy in which each of ``headers`` takes the place of the first one of its type.
+
+        Raises:
+            KeyError: there is no header of that type.
+        """
+        stack = list(self.headers)
+        for new in headers:
+            stack[self.headers.index(self[type(new)])] = new
+        return Datagram(tuple(stack), self.payload if payload is None else payload)
+
+    def verify(self) -> list[str]:
+        """What is wrong: one sentence a derived field that is not what a build would make it."""
+        from rawproto.wire.verify import verify_datagram
+
+        return verify_datagram(self)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Datagram):
+            return NotImplemented
+        return self.headers == other.headers and self.payload == other.payload
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        parts = [repr(header) for header in self.headers]
+        if self.payload:
+            parts.append(repr(self.payload))
+        return " / ".join(parts) or "Datagram()"
+
+    def to_scapy(self) -> Any:
+        """The same datagram as a scapy packet (scapy must be installed)."""
+        return _export("scapy_layer", "datagram_to_scapy")(self)
+
+    @classmethod
+    def from_scapy(cls, packet: Any) -> Self:
+        """The datagram of a scapy packet whose first layer is IP or IPv6 (or holds one)."""
+        return cls.parse(_export("scapy_layer", "ip_bytes")(packet))
+
+
+def join(headers: tuple[Header, ...], other: Any) -> Datagram:
+    """``headers`` with a header, a datagram or bytes behind them.
+
+    Raises:
+        TypeError: ``other`` is none of these.
+    """
+    joined = _new(Datagram)
+    joined.trailer = b""
+    joined._whole = None
+    if type(other) is bytes:
+        joined.headers, joined.payload = headers, other
+    elif isinstance(other, Header):
+        joined.headers, joined.payload = (*headers, other), b""
+    elif isinstance(other, Datagram):
+        joined.headers, joined.payload = headers + other.headers, other.payload
+    elif isinstance(other, (bytearray, memoryview)):
+        joined.headers, joined.payload = headers, bytes(other)
+    else:
+        raise TypeError(f"a header, a datagram or bytes can follow a header, not {type(other).__name__}")
+    return joined
+
+
+Header._joiner = staticmethod(join)  # type: ignore[method-assign]
+
+
+def _ip_header(data: bytes) -> Any:
+    """The IP header class that the first byte asks for."""
+    version = data[0] >> 4 if data else 0
+    if version == 4 or version == 6:
+        return header_of(4 if version == 4 else 41)
+    reason = "the datagram is empty" if not data else f"is {version}, must be 4 or 6"
+    raise DecodeError(reason, "Datagram", "version", 0)

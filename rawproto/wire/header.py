@@ -1,0 +1,411 @@
+"""``Header``: the base of every declared header, and the metaclass that turns a class body into one."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+
+from rawproto.errors import DeclarationError, EncodeError
+from rawproto.wire import registry
+from rawproto.wire.codec import compile_codec
+from rawproto.wire.codec_base import covered
+from rawproto.wire.field import FieldInfo, NextProtocol
+from rawproto.wire.flags import Flags
+from rawproto.wire.layout import Layout, lay_out, read_fields
+from rawproto.wire.runtime import view_number, view_value
+from rawproto.wire.types import declare
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    import numpy as np
+
+    from rawproto.wire.datagram import Datagram
+
+__all__ = ["Header", "HeaderMeta"]
+
+
+@dataclass_transform(field_specifiers=(declare,))
+class HeaderMeta(type):
+    """Reads the fields of a class body, lays them out and compiles their codec."""
+
+    fields: tuple[FieldInfo, ...]
+    views: tuple[FieldInfo, ...]
+    size: int
+    protocol_number: int | None
+    _layout: Layout
+    _source: str
+    _empty_next: int
+    _following: Any
+    _next_field: str | None
+
+    def __new__(
+        mcls,
+        name: str,
+        bases: tuple[type, ...],
+        body: dict[str, Any],
+        *,
+        protocol: int | None = None,
+        empty_next: int | None = None,
+        **constants: int,
+    ) -> HeaderMeta:
+        """Make a header class.
+
+        Args:
+            name: as ``type`` takes it.
+            bases: as ``type`` takes it; fields of a base header come first.
+            body: as ``type`` takes it.
+            protocol: IP protocol number (0 to 255) that announces this header.
+            empty_next: what a next-protocol field says when nothing follows; 59 ("no next header", RFC 8200
+                section 4.7) unless a base says otherwise.
+            constants: values that inherited fields are fixed to, as in ``class MSS(TCPOption, kind=2)``.
+
+        Raises:
+            DeclarationError: the fields cannot be; says which and why.
+        """
+        if protocol is not None and not (isinstance(protocol, int) and 0 <= protocol <= 255):
+            raise DeclarationError(f"{name}: protocol is {protocol!r}, must be a number from 0 to 255")
+        own = _own_fields(name, body)
+        inherited = _inherited_fields(name, bases, constants)
+        _refuse_reserved(name, bases, own)
+        stored = tuple(info.name for info in own if not info.overlays)
+        for info in own:
+            body.pop(info.name, None)
+        body["__slots__"] = stored if inherited or bases else (*stored, "_origin")
+        layout = lay_out(name, [*inherited, *own])
+        body |= {"fields": layout.fields, "views": layout.views, "size": layout.size, "_layout": layout}
+        body |= {view.name: _view_property(view, layout, name) for view in layout.views}
+        cls = super().__new__(mcls, name, bases, body)
+        number = protocol if protocol is not None else getattr(cls, "protocol_number", None)
+        cls.protocol_number = number
+        cls._empty_next = getattr(cls, "_empty_next", 59) if empty_next is None else empty_next
+        next_field = layout.by_rule(NextProtocol)
+        cls._next_field = None if next_field is None else next_field.name
+        if next_field is None and "_following" not in body:
+            cls._following = None  # nothing to ask: spares a call for each header parsed
+        functions, cls._source = compile_codec(name, layout, number, cls._empty_next)
+        _install(cls, functions)
+        if protocol is not None:
+            registry.register(protocol, cls)
+        return cls
+
+    @property
+    def dtype(cls) -> np.dtype[Any]:
+        """The fixed part as a big-endian numpy structured dtype; see :mod:`rawproto.wire.dtype`."""
+        from rawproto.wire.dtype import dtype_of
+
+        return dtype_of(cls)
+
+
+def _own_fields(name: str, body: dict[str, Any]) -> list[FieldInfo]:
+    """The fields of a class body, its annotations evaluated where the class statement stands."""
+    annotations = body.get("__annotations__")
+    if annotations is None and sys.version_info >= (3, 14):  # PEP 649: annotations come from a function
+        import annotationlib
+
+        annotate = annotationlib.get_annotate_from_class_namespace(body)
+        if annotate is not None:
+            annotations = annotationlib.call_annotate_function(annotate, annotationlib.Format.VALUE)
+    frame = sys._getframe(2)
+    # Field names are left out: `options: options(...)` means the type, not the default assigned to the name.
+    names = {key: value for key, value in body.items() if key not in (annotations or {})}
+    return read_fields(name, annotations or {}, body, (frame.f_globals, {**frame.f_locals, **names}))
+
+
+def _inherited_fields(name: str, bases: tuple[type, ...], constants: Mapping[str, int]) -> list[FieldInfo]:
+    """The fields of the base headers, those named in ``constants`` fixed."""
+    fields = [info for base in bases for info in (*getattr(base, "fields", ()), *getattr(base, "views", ()))]
+    unknown = set(constants) - {info.name for info in fields}
+    if unknown:
+        raise DeclarationError(
+            f"{name}: {', '.join(sorted(unknown))} is no field of a base, so it cannot be fixed"
+        )
+    return [
+        dataclasses.replace(info, constant=constants[info.name], default=constants[info.name], kw_only=True)
+        if info.name in constants
+        else info
+        for info in fields
+    ]
+
+
+def _refuse_reserved(name: str, bases: tuple[type, ...], own: list[FieldInfo]) -> None:
+    """Refuse fields that would hide a method of Header or a field of a base."""
+    for info in own:
+        for base in bases:
+            if hasattr(base, info.name):
+                raise DeclarationError(
+                    f"{name}.{info.name}: the name is taken by {base.__name__}.{info.name}"
+                )
+        if bases and info.name in HeaderMeta.__annotations__:
+            raise DeclarationError(f"{name}.{info.name}: the name is taken by Header.{info.name}")
+
+
+def _view_property(view: FieldInfo, layout: Layout, header: str) -> property:
+    """Attribute that reads and writes the bits of other fields."""
+    parts = [
+        (info.name, low, shift, (1 << count) - 1)
+        for info, low, shift, count in covered(layout.fields, view.offset or 0, view.width or 0)
+    ]
+    to_value, to_number = view_value(view), view_number(view, header)
+
+    def read(self: Any) -> Any:
+        bits = 0
+        for name, low, shift, mask in parts:
+            bits |= (getattr(self, name) >> low & mask) << shift
+        return to_value(bits)
+
+    def write(self: Any, value: Any) -> None:
+        bits = to_number(value)
+        for name, low, shift, mask in parts:
+            kept = getattr(self, name) & ~(mask << low)
+            setattr(self, name, kept | (bits >> shift & mask) << low)
+
+    return property(read, write, doc=view.doc or None)
+
+
+def _install(cls: Any, functions: Mapping[str, Any]) -> None:
+    """Put the compiled functions on the class."""
+    functions["_names"]["cls"] = cls
+    for key in ("__init__", "_encode"):
+        function = functions[key]
+        function.__qualname__ = f"{cls.__qualname__}.{key}"
+        function.__module__ = cls.__module__
+        setattr(cls, key, function)
+    cls._decode = staticmethod(functions["_decode"])
+
+
+class Header(metaclass=HeaderMeta):
+    """Base of every header: a value with named fields that knows its bytes.
+
+    Subclass it with annotated fields (:mod:`rawproto.wire.types` lists the types)::
+
+        class Probe(Header, protocol=253):
+            kind: u8
+            flags: flags8("SYN", "ACK")
+            check: checksum16
+            seq: u32 = 0
+
+    Fields are plain attributes. A derived field (a length, checksum or next protocol) is None for "compute when
+    built", or a number that is sent as it is, even if wrong. Building never changes the header.
+
+    A header made by :meth:`parse` has the numbers that came. Unchanged, it builds to the very bytes that came. Once
+    another field is changed (by assignment or :meth:`replace`), its derived fields are computed again, for the
+    payload it came with or the one it is joined to; derived fields that were themselves changed or given to
+    :meth:`replace` stay as given.
+
+    Class attributes: ``fields``, ``views``, ``size``, ``protocol_number``; see :mod:`rawproto.wire.field`.
+    """
+
+    # (buffer, start, end of header, end of payload, names pinned by replace) of a received header, else None.
+    _origin: ClassVar[tuple[bytes, int, int, int, tuple[str, ...]] | None]
+    # For headers that carry addresses: (header, addresses so far) -> source + final destination, for pseudo headers.
+    _addresses: ClassVar[Any] = None
+
+    protocol_number: ClassVar[int | None]
+
+    if TYPE_CHECKING:
+
+        def _encode(self, payload: bytes, number: int | None, addresses: bytes | None) -> bytes: ...
+
+        @staticmethod
+        def _decode(buffer: bytes, start: int, end: int, quoted: bool = False) -> Any: ...
+
+    # -- bytes -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def parse(cls, buffer: Any) -> tuple[Self, bytes]:
+        """The header at the start of ``buffer`` (bytes-like) and the payload behind it.
+
+        Where the header tells its packet's length, the payload ends there.
+
+        Raises:
+            DecodeError: the bytes are no such header; names the field and its offset. Nothing else is raised.
+        """
+        if type(buffer) is not bytes:
+            buffer = bytes(buffer)
+        header: Self = cls._decode(buffer, 0, len(buffer))
+        origin: Any = header._origin
+        return header, buffer[origin[2] : origin[3]]
+
+    def __bytes__(self) -> bytes:
+        """The header's bytes, its options included, without payload.
+
+        Raises:
+            EncodeError: a value does not fit its field.
+        """
+        if self._origin is None:
+            return self._encode(b"", None, None)
+        buffer, start, finish, stop, _ = self._origin
+        if self._untouched:
+            return buffer[start:finish]
+        payload = buffer[finish:stop]
+        whole = self._released()._encode(payload, None, None)
+        return whole[: len(whole) - len(payload)]
+
+    def __len__(self) -> int:
+        return len(bytes(self))
+
+    @property
+    def _untouched(self) -> bool:
+        """Whether the header was received and no field was changed since."""
+        return self._origin is not None and self._values() == self._received()._values()
+
+    def _received(self) -> Self:
+        """A fresh header decoded from the bytes this one came from."""
+        assert self._origin is not None
+        buffer, start, _, stop, _ = self._origin
+        fresh: Self = type(self)._decode(buffer, start, stop, True)
+        return fresh
+
+    def _released(self, *, keep_next: bool = True) -> Self:
+        """A copy free of the bytes it was received from: derived fields not changed since are None again.
+
+        Args:
+            keep_next: leave the next-protocol number as received, for want of a header that tells it.
+        """
+        values = self._values()
+        if self._origin is not None:
+            pinned = self._origin[4]
+            came = self._received()
+            for info in type(self).fields:
+                if (
+                    info.derived is None
+                    or info.name in pinned
+                    or values[info.name] != getattr(came, info.name)
+                ):
+                    continue
+                if not (keep_next and isinstance(info.derived, NextProtocol)):
+                    values[info.name] = None
+        return self._with(values, None)
+
+    def _following(self) -> Any:
+        """The class of the header behind this one, as its next-protocol field tells, or None."""
+        name = type(self)._next_field
+        return None if name is None else registry.HEADERS[getattr(self, name)]
+
+    def _values(self) -> dict[str, Any]:
+        return {info.name: getattr(self, info.name) for info in type(self).fields}
+
+    def _with(self, values: Mapping[str, Any], origin: Any) -> Self:
+        """A header of this type with values that need no conversion."""
+        copy = object.__new__(type(self))
+        for name, value in values.items():
+            setattr(copy, name, value)
+        copy._origin = origin  # type: ignore[misc]
+        return copy
+
+    # -- values ------------------------------------------------------------------------------------------------
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed; a derived field given here is sent as given, even if wrong.
+
+        Raises:
+            TypeError: no such field.
+            EncodeError: a value does not fit its field.
+        """
+        copy = type(self)(**{**self._values(), **changes})
+        if self._origin is not None:
+            buffer, start, finish, stop, pinned = self._origin
+            copy._origin = (buffer, start, finish, stop, (*pinned, *changes))  # type: ignore[misc]
+        return copy
+
+    def __eq__(self, other: object) -> bool:
+        """Equal type and equal fields, or equal bytes: a field to be computed equals what it will be."""
+        if type(other) is not type(self):
+            return NotImplemented
+        if self._values() == other._values():
+            return True
+        try:
+            return bytes(self) == bytes(other)
+        except EncodeError:
+            return False
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = []
+        for info in type(self).fields:
+            value = getattr(self, info.name)
+            if value is None or (not info.required and value == info.default):
+                continue
+            text = str(value) if info.kind in ("enum", "flags") else repr(value)
+            shown.append(f"{info.name}={text}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Flag types made by a declaration have no importable name: their values travel as numbers.
+        values = [int(value) if isinstance(value, Flags) else value for value in self._values().values()]
+        return _restore, (type(self), tuple(values), self._origin)
+
+    def __truediv__(self, other: Any) -> Datagram:
+        """``header / payload``: a :class:`Datagram` of the header and what follows: a header, datagram or bytes."""
+        joined: Datagram = self._joiner((self,), other)
+        return joined
+
+    @staticmethod
+    def _joiner(headers: tuple[Header, ...], other: Any) -> Datagram:
+        # Datagram puts its own function in this place when it is loaded; until then it is loaded here.
+        from rawproto.wire.datagram import join
+
+        return join(headers, other)
+
+    def verify(self) -> list[str]:
+        """What is wrong with the header: one sentence a derived field that is not what a build would make it.
+
+        A header that was received is judged with the payload it came with. What only an enclosing header can tell
+        (a checksum with a pseudo header) is judged by :meth:`Datagram.verify`.
+        """
+        from rawproto.wire.verify import verify_header
+
+        return verify_header(self)
+
+    # -- exports -----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def codec_source(cls) -> str:
+        """The Python source of the compiled codec, to look at."""
+        return cls._source
+
+    @classmethod
+    def diagram(cls) -> str:
+        """The header drawn as in RFCs, 32 bits a row."""
+        text: str = _export("diagram", "diagram")(cls)
+        return text
+
+    @classmethod
+    def wireshark_lua(cls) -> str:
+        """A Wireshark dissector for the header, in Lua."""
+        text: str = _export("lua", "dissector")(cls)
+        return text
+
+    @classmethod
+    def to_scapy(cls) -> Any:
+        """A scapy ``Packet`` class with the same fields, bound to IP by the protocol number."""
+        return _export("scapy_layer", "layer")(cls)
+
+    @classmethod
+    def strategy(cls) -> Any:
+        """A hypothesis strategy of headers of this type."""
+        return _export("strategies", "strategy")(cls)
+
+    @classmethod
+    def filter(cls, **fields: Any) -> Any:
+        """A classic BPF program that accepts packets whose fields have the values given."""
+        return _export("filters", "compile_filter")(cls, fields)
+
+
+def _export(module: str, function: str) -> Any:
+    """A function of the exports, which are loaded when they are first asked for."""
+    return getattr(importlib.import_module(f"rawproto.wire.export.{module}"), function)
+
+
+def _restore(cls: type[Header], values: tuple[Any, ...], origin: Any) -> Header:
+    """Unpickle."""
+    header = object.__new__(cls)
+    for info, value in zip(cls.fields, values, strict=True):
+        setattr(header, info.name, value if info.flags is None else info.flags(value))
+    header._origin = origin  # type: ignore[misc]
+    return header

@@ -1,0 +1,52 @@
+"""Which header a protocol number announces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rawproto.wire.header import Header
+
+__all__ = ["BUILT_IN", "HEADERS", "header_of", "register"]
+
+# The built-in headers live in modules of their own and are loaded when a packet asks for them.
+BUILT_IN: dict[int, tuple[str, str]] = {
+    0: ("rawproto.wire.ipv6_ext", "HopByHop"),
+    1: ("rawproto.wire.icmp", "ICMP"),
+    4: ("rawproto.wire.ipv4", "IPv4"),
+    6: ("rawproto.wire.tcp", "TCP"),
+    17: ("rawproto.wire.udp", "UDP"),
+    41: ("rawproto.wire.ipv6", "IPv6"),
+    43: ("rawproto.wire.ipv6_ext", "Routing"),
+    44: ("rawproto.wire.ipv6_ext", "Fragment"),
+    58: ("rawproto.wire.icmpv6", "ICMPv6"),
+    60: ("rawproto.wire.ipv6_ext", "DestinationOptions"),
+}
+
+
+class _Headers(dict[int, Any]):
+    """Number to header class, None for a number that announces none; loads built-in headers when asked for."""
+
+    def __missing__(self, number: int) -> Any:
+        if number not in BUILT_IN:
+            return None
+        import importlib
+
+        module, name = BUILT_IN[number]
+        found = self[number] = getattr(importlib.import_module(module), name)
+        return found
+
+
+HEADERS = _Headers()
+
+
+def register(number: int, header: Any) -> None:
+    """Bind ``header`` to a protocol number; a number of a built-in header stays with it, else the last one wins."""
+    if number not in BUILT_IN or header.__module__ == BUILT_IN[number][0]:
+        HEADERS[number] = header
+
+
+def header_of(number: int) -> type[Header] | None:
+    """The header class announced by ``number``, or None."""
+    found: type[Header] | None = HEADERS[number]
+    return found

@@ -1,0 +1,149 @@
+"""Options as type-length-value lists: one format a protocol, one small header class an option.
+
+An option is a :class:`Header` whose first fields are its kind and length. A protocol declares a base class with these
+two and the raw ``data``-less rest, and a class for each kind; the class keyword fixes the kind::
+
+    class TCPOption(Header): kind: ...; length: ...
+    class MSS(TCPOption, kind=2): mss: u16
+
+:class:`OptionFormat` joins them: it finds the class of a kind, keeps what it does not know (or what does not fit its
+class) as the format's raw class, and pads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rawproto.errors import DecodeError, EncodeError
+from rawproto.wire.header import Header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["OptionFormat"]
+
+
+class OptionFormat:
+    """How the options of one protocol follow each other.
+
+    Args:
+        name: of the protocol's options, for messages.
+        raw: class of options without a class of their own: a kind, a length and ``data``.
+        single: kinds that are one byte, without length.
+        unit: bytes a count of the length byte.
+        bias: number on the wire = bytes / unit + bias (IPv6 does not count kind and length: -2).
+        pad: the whole list fills a multiple of this many bytes...
+        lead: ...together with this many bytes before it.
+        filler: gives so many bytes of padding, of a form the protocol skips.
+        end: kind after which nothing more is read (end of option list), or None.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        raw: type[Header],
+        *,
+        single: frozenset[int] = frozenset(),
+        unit: int = 1,
+        bias: int = 0,
+        pad: int = 4,
+        lead: int = 0,
+        filler: Callable[[int], bytes] = bytes,
+        end: int | None = None,
+    ) -> None:
+        self.name = name
+        self.raw = raw
+        self.single = single
+        self.unit = unit
+        self.bias = bias
+        self.pad = pad
+        self.lead = lead
+        self.filler = filler
+        self.end = end
+        self.classes: dict[int, Any] = {}
+
+    def add(self, *classes: Any) -> None:
+        """Know option classes by the kind they are fixed to."""
+        for cls in classes:
+            self.classes[cls.fields[0].constant] = cls
+
+    def convert(self, value: Any, header: str, field: str) -> tuple[Any, ...]:
+        """What the user gave, as the tuple a field holds: options, and bytes that are sent as they are."""
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return (bytes(value),) if len(value) else ()
+        try:
+            items = tuple(value)
+        except TypeError:
+            raise EncodeError(f"{value!r} is no sequence of options", header, field) from None
+        for item in items:
+            if not isinstance(item, (Header, bytes)):
+                raise EncodeError(f"{item!r} is neither an option nor bytes", header, field)
+        return items
+
+    def encode(self, items: Iterable[Any]) -> bytes:
+        """The options' bytes, each at its alignment, padded."""
+        parts: list[bytes] = []
+        size = self.lead
+        for item in items:
+            unit, remainder = getattr(item, "alignment", (1, 0))
+            if gap := (remainder - size) % unit:
+                parts.append(self.filler(gap))
+            parts.append(bytes(item))
+            size += gap + len(parts[-1])
+        if gap := -size % self.pad:
+            parts.append(self.filler(gap))
+        return b"".join(parts)
+
+    def decode(
+        self, buffer: bytes, position: int, until: int, start: int, header: str, field: str
+    ) -> tuple[Any, ...]:
+        """The options in ``buffer[position:until]``; padding that a build adds by itself is left out.
+
+        Raises:
+            DecodeError: an option's length is impossible.
+        """
+        items: list[Any] = []
+        first = position
+        while position < until:
+            kind = buffer[position]
+            if kind == self.end:
+                break
+            if kind in self.single:
+                finish = position + 1
+            else:
+                finish = position + self._length(buffer, position, until, start, header, field)
+            items.append(self._option(kind, buffer, position, finish))
+            position = finish
+        if position < until:
+            self._tail(items, buffer, first, position, until)
+        return tuple(items)
+
+    def _length(self, buffer: bytes, position: int, until: int, start: int, header: str, field: str) -> int:
+        """Bytes of the option at ``position``."""
+        if position + 2 > until:
+            reason = f"option {buffer[position]} has no length byte"
+            raise DecodeError(reason, header, field, position - start)
+        size = (buffer[position + 1] - self.bias) * self.unit
+        if size < 2:
+            reason = f"option {buffer[position]} says {size} bytes, 2 is the least"
+        elif size > until - position:
+            reason = f"option {buffer[position]} says {size} bytes, {until - position} are left"
+        else:
+            return size
+        raise DecodeError(reason, header, field, position + 1 - start)
+
+    def _option(self, kind: int, buffer: bytes, position: int, finish: int) -> Any:
+        """The option as its own class, or raw when it has none or does not fit it."""
+        cls = self.classes.get(kind)
+        if cls is not None:
+            try:
+                return cls._decode(buffer, position, finish)
+            except DecodeError:
+                pass
+        return self.raw._decode(buffer, position, finish)
+
+    def _tail(self, items: list[Any], buffer: bytes, first: int, position: int, until: int) -> None:
+        """Keep what follows the end of the list, unless it is the padding that a build would add."""
+        rest = buffer[position:until]
+        if any(rest) or len(rest) != -(self.lead + position - first) % self.pad:
+            items.append(self.classes[buffer[position]]._decode(buffer, position, until))
