@@ -46,12 +46,19 @@ if TYPE_CHECKING:
     from rawproto.errors import UnknownNetworkError as UnknownNetworkError
     from rawproto.lab import Host as Host
     from rawproto.lab import Lab as Lab
+    from rawproto.link import ChecksumState as ChecksumState
+    from rawproto.link import DatagramError as DatagramError
+    from rawproto.link import IPConn as IPConn
     from rawproto.link import Link as Link
     from rawproto.link import LinkStats as LinkStats
     from rawproto.link import MemoryLink as MemoryLink
     from rawproto.link import MemoryNetwork as MemoryNetwork
     from rawproto.link import RawLink as RawLink
+    from rawproto.link import RawSocket as RawSocket
+    from rawproto.link import Received as Received
     from rawproto.link import UDPLink as UDPLink
+    from rawproto.link import dial_ip as dial_ip
+    from rawproto.link import listen_ip as listen_ip
     from rawproto.net import Conn as Conn
     from rawproto.net import ConnStats as ConnStats
     from rawproto.net import Listener as Listener
@@ -167,7 +174,21 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "UnknownNetworkError",
     ),
     "rawproto.lab": ("Host", "Lab"),
-    "rawproto.link": ("Link", "LinkStats", "MemoryLink", "MemoryNetwork", "RawLink", "UDPLink"),
+    "rawproto.link": (
+        "ChecksumState",
+        "DatagramError",
+        "IPConn",
+        "Link",
+        "LinkStats",
+        "MemoryLink",
+        "MemoryNetwork",
+        "RawLink",
+        "RawSocket",
+        "Received",
+        "UDPLink",
+        "dial_ip",
+        "listen_ip",
+    ),
     "rawproto.net": (
         "Conn",
         "ConnStats",

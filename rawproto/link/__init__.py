@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rawproto.link.base import Link as Link
     from rawproto.link.base import LinkStats as LinkStats
+    from rawproto.link.causes import DatagramError as DatagramError
+    from rawproto.link.ipconn import IPConn as IPConn
+    from rawproto.link.ipconn import dial_ip as dial_ip
+    from rawproto.link.ipconn import listen_ip as listen_ip
     from rawproto.link.memory import MemoryLink as MemoryLink
     from rawproto.link.memory import MemoryNetwork as MemoryNetwork
     from rawproto.link.raw import RawLink as RawLink
+    from rawproto.link.rawsocket import RawSocket as RawSocket
+    from rawproto.link.received import ChecksumState as ChecksumState
+    from rawproto.link.received import Received as Received
     from rawproto.link.udp import UDPLink as UDPLink
 
 _EXPORTS: dict[str, tuple[str, ...]] = {
@@ -18,6 +25,17 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "rawproto.link.memory": ("MemoryLink", "MemoryNetwork"),
     "rawproto.link.raw": ("RawLink",),
     "rawproto.link.udp": ("UDPLink",),
+    "rawproto.link.causes": ("DatagramError",),
+    "rawproto.link.ipconn": (
+        "IPConn",
+        "dial_ip",
+        "listen_ip",
+    ),
+    "rawproto.link.rawsocket": ("RawSocket",),
+    "rawproto.link.received": (
+        "ChecksumState",
+        "Received",
+    ),
 }
 
 _MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}

@@ -37,6 +37,8 @@ class LinkStats:
     bad_checksum: int = 0
     malformed: int = 0
     """Dropped for a broken IP or UDP header."""
+    filtered: int = 0
+    """Let in by a filter that was then replaced, and refused by the new one."""
     icmp_errors: int = 0
     icmp_ignored: int = 0
     """ICMP errors that quote nothing of ours, or make no sense."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     from rawproto.link.tables import ReceiveTable
 
-__all__ = ["TIMESTAMP", "ControlReader", "pack", "read_timestamps", "space"]
+__all__ = [
+    "TIMESTAMP",
+    "ControlMessage",
+    "ControlReader",
+    "control_messages",
+    "pack",
+    "read_timestamps",
+    "space",
+]
 
 _HEADER: Final = struct.Struct("@Nii")
 _ALIGN: Final = struct.calcsize("@N")
@@ -47,6 +55,38 @@ def pack(level: int, kind: int, data: bytes) -> bytes:
 
 TIMESTAMP: Final = (socket.SOL_SOCKET, linux.SCM_TIMESTAMPNS)
 """Kind of the message that SO_TIMESTAMPNS gives: a ``struct timespec``, two 64-bit numbers."""
+
+
+class ControlMessage(NamedTuple):
+    """A control message that the kernel adds to arrivals when asked.
+
+    Attributes:
+        level: socket option level.
+        option: the option that asks for it.
+        kind: the type it comes as.
+        size: bytes of its data.
+    """
+
+    level: int
+    option: int
+    kind: int
+    size: int
+
+
+_IPV4_INFO: Final = ControlMessage(socket.IPPROTO_IP, linux.IP_PKTINFO, linux.IP_PKTINFO, 12)
+_IPV6_CLASS: Final = ControlMessage(socket.IPPROTO_IPV6, linux.IPV6_RECVTCLASS, linux.IPV6_TCLASS, 4)
+_IPV6_INFO: Final = ControlMessage(socket.IPPROTO_IPV6, linux.IPV6_RECVPKTINFO, linux.IPV6_PKTINFO, 20)
+_IPV6_HOPS: Final = ControlMessage(socket.IPPROTO_IPV6, linux.IPV6_RECVHOPLIMIT, linux.IPV6_HOPLIMIT, 4)
+_IPV6_FLOW: Final = ControlMessage(socket.IPPROTO_IPV6, linux.IPV6_FLOWINFO, linux.IPV6_FLOWINFO, 4)
+
+
+def control_messages(version: int, *, bound: bool, details: bool) -> list[ControlMessage]:
+    """What a raw socket has to ask the kernel for: less on IPv4, where the IP header arrives too."""
+    if version == 4:
+        return [_IPV4_INFO] if details else []
+    if details:
+        return [_IPV6_CLASS, _IPV6_INFO, _IPV6_HOPS, _IPV6_FLOW]
+    return [_IPV6_CLASS] if bound else [_IPV6_CLASS, _IPV6_INFO]
 
 
 class ControlReader:

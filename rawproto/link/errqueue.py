@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["ErrorQueue", "error_kind"]
 
 _EXTENDED_ERROR: Final = struct.Struct("=IBBBxII")
+_TIMESPEC: Final = struct.Struct("@qq")
+_TIMES: Final = (socket.SOL_SOCKET, linux.SCM_TIMESTAMPING)
 _CONTROL_SIZE: Final = 1024
 _QUOTE_SIZE: Final = 2048
 # Errors nobody asks for must not fill the memory.
@@ -98,6 +101,7 @@ class ErrorQueue:
         self._stats = stats
         self._codec = codec
         self._errors: deque[ICMPError] = deque(maxlen=_KEPT)
+        self._times: dict[int, int] = {}
         self._lock = threading.Lock()
         if version == 4:
             self._level, self._type = socket.IPPROTO_IP, linux.IP_RECVERR
@@ -124,16 +128,32 @@ class ErrorQueue:
                     quoted, control, _, name = self._sock.recvmsg(_QUOTE_SIZE, _CONTROL_SIZE, flags)
                 except OSError:  # empty, or closed meanwhile
                     return
-                for level, kind, data in control:
-                    if (level, kind) == (self._level, self._type):
-                        self._add(data, quoted, name)
+                messages = {(level, kind): data for level, kind, data in control}
+                data = messages.get((self._level, self._type), b"")
+                if len(data) < _EXTENDED_ERROR.size:
+                    continue
+                origin, number = data[4], int.from_bytes(data[12:16], sys.byteorder)
+                if origin == self._origin:
+                    self._add(data, quoted, name)
+                elif origin == linux.SO_EE_ORIGIN_TIMESTAMPING and _TIMES in messages:
+                    self._note_time(number, messages[_TIMES])
+                # What is left is a local refusal, which the send that caused it reports.
+
+    def _note_time(self, number: int, times: bytes) -> None:
+        if len(self._times) >= _KEPT:
+            del self._times[next(iter(self._times))]
+        seconds, rest = _TIMESPEC.unpack_from(times)
+        self._times[number] = seconds * 1_000_000_000 + rest
+
+    def take_times(self) -> dict[int, int]:
+        """Departure times by number since the last call, in nanoseconds since the epoch (the newest 1024)."""
+        self.drain()
+        with self._lock:
+            taken, self._times = self._times, {}
+        return taken
 
     def _add(self, data: bytes, quoted: bytes, name: Any) -> None:
-        if len(data) < _EXTENDED_ERROR.size:
-            return
-        _, origin, icmp_type, code, info, _ = _EXTENDED_ERROR.unpack_from(data)
-        if origin != self._origin:
-            return  # a local refusal, which the send that caused it reports
+        _, _, icmp_type, code, info, _ = _EXTENDED_ERROR.unpack_from(data)
         destination = self._codec.from_tuple(name)
         if not self._codec.knows(destination):
             self._stats.icmp_ignored += 1

@@ -5,15 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rawproto.errors import ConfigError, OpError, PrivilegeError
 from rawproto.link.privilege import ways_to
 
-if TYPE_CHECKING:
-    from rawproto.link.sockaddr import AddressCodec
-
-__all__ = ["bind", "drain", "open_raw", "open_udp"]
+__all__ = ["adopt", "bind", "connect", "drain", "open_raw", "open_udp"]
 
 
 def open_raw(protocol: int, version: int, network: str) -> socket.socket:
@@ -44,7 +41,17 @@ def open_udp(version: int, network: str) -> socket.socket:
     return sock
 
 
-def bind(sock: socket.socket, codec: AddressCodec, network: str, local: Any, interface: str | None) -> None:
+def adopt(sock: socket.socket, protocol: int, version: int) -> socket.socket:
+    """An open raw socket, checked to be what it is said to be and made non-blocking."""
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    is_raw = sock.type == socket.SOCK_RAW and sock.family == family
+    if not is_raw or sock.getsockopt(socket.SOL_SOCKET, socket.SO_PROTOCOL) != protocol:
+        raise ConfigError(f"the socket given is no raw IPv{version} socket of protocol {protocol}: {sock}")
+    sock.setblocking(False)
+    return sock
+
+
+def bind(sock: socket.socket, version: int, network: str, local: Any, interface: str | None) -> None:
     """Bind to an interface, then to a local address; None leaves either open."""
     if interface is not None:
         try:
@@ -54,9 +61,17 @@ def bind(sock: socket.socket, codec: AddressCodec, network: str, local: Any, int
     if local is None:
         return
     try:
-        sock.bind(local.sockaddr(codec.version))
+        sock.bind(local.sockaddr(version))
     except OSError as error:
         raise _refused("bind", network, local, error) from error
+
+
+def connect(sock: socket.socket, version: int, network: str, remote: Any) -> None:
+    """Receive from ``remote`` only; raises OpError when there is no route to it."""
+    try:
+        sock.connect(remote.sockaddr(version))
+    except OSError as error:
+        raise _refused("dial", network, remote, error) from error
 
 
 def drain(sock: socket.socket) -> None:

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
     MTUDiscovery: TypeAlias = Literal["probe", "kernel", "off"]
 
-__all__ = ["attach_filter", "kernel_drops", "lock_filter", "set_buffer", "set_mtu_discovery"]
+__all__ = [
+    "attach_filter",
+    "include_header",
+    "kernel_drops",
+    "lock_filter",
+    "set_buffer",
+    "set_mtu_discovery",
+]
 
 _INSTRUCTION_SIZE: Final = 8  # struct sock_filter (linux/filter.h): u16 code, u8 jt, u8 jf, u32 k
 _PROGRAM: Final = struct.Struct("@HP")  # struct sock_fprog: unsigned short len, struct sock_filter *filter
@@ -52,6 +59,25 @@ def set_mtu_discovery(sock: socket.socket, version: int, mode: MTUDiscovery) -> 
         sock.setsockopt(socket.IPPROTO_IP, linux.IP_MTU_DISCOVER, _DISCOVERY[mode])
     else:
         sock.setsockopt(socket.IPPROTO_IPV6, linux.IPV6_MTU_DISCOVER, _DISCOVERY[mode])
+
+
+def include_header(sock: socket.socket, version: int) -> None:
+    """What is sent begins with its own IP header (raw(7); on IPv6 since Linux 4.5)."""
+    if version == 4:
+        sock.setsockopt(socket.IPPROTO_IP, linux.IP_HDRINCL, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IPV6, linux.IPV6_HDRINCL, 1)
+
+
+def ask_for_transmit_times(sock: socket.socket) -> None:
+    """Software timestamps of departures on the error queue, numbered from 0, without the packets (timestamping)."""
+    flags = (
+        linux.SOF_TIMESTAMPING_TX_SOFTWARE
+        | linux.SOF_TIMESTAMPING_SOFTWARE
+        | linux.SOF_TIMESTAMPING_OPT_ID
+        | linux.SOF_TIMESTAMPING_OPT_TSONLY
+    )
+    sock.setsockopt(socket.SOL_SOCKET, linux.SO_TIMESTAMPING, flags)
 
 
 def attach_filter(sock: socket.socket, program: SupportsBytes | None) -> None:

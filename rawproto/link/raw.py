@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from rawproto.addr import IPAddr
 from rawproto.errors import ConfigError
 from rawproto.link import linux, options
-from rawproto.link.control import TIMESTAMP, ControlReader, read_timestamps, space
-from rawproto.link.opening import bind, drain, open_raw
+from rawproto.link.control import TIMESTAMP, ControlReader, control_messages, read_timestamps, space
+from rawproto.link.opening import adopt, bind, connect, drain, open_raw
 from rawproto.link.sockaddr import AddressCodec
-from rawproto.link.socketlink import RECEIVE_BUFFER, SEND_BUFFER, SocketLink
+from rawproto.link.socketlink import RECEIVE_BUFFER, SEND_BUFFER, SocketLink, select
 from rawproto.link.sources import Sources
 from rawproto.link.tables import ReceiveTable
 from rawproto.wire.batch import ReceivedBatch
@@ -46,13 +46,17 @@ class RawLink(SocketLink):
         protocol: IP protocol number, 1 to 255.
         version: 4 or 6.
         local: the local IPAddr to send from and to receive for; None (or no ip in it): every one.
+        remote: receive from this IPAddr only.
         filter: classic BPF program; ``bytes(filter)`` is an array of ``struct sock_filter``. On IPv4 it sees the
             datagram from the IP header on, on IPv6 from behind it: that is how the kernel runs it.
         interface: receive from and send through this interface only.
+        header_included: what is sent begins with its own IP header.
         receive_buffer: bytes to ask for the socket's receive buffer; likewise ``send_buffer``.
         mtu_discovery: what becomes of datagrams too large, see :func:`rawproto.link.options.set_mtu_discovery`.
         timestamps: ask the kernel for arrival times.
+        details: ask the kernel for everything it can tell of each arrival (for :class:`RawSocket`).
         slots: datagrams of one receive at most.
+        sock: an open raw socket to use, as :mod:`rawproto.link.broker` gives it.
 
     Raises:
         PrivilegeError: without CAP_NET_RAW.
@@ -66,49 +70,54 @@ class RawLink(SocketLink):
         *,
         version: int = 4,
         local: IPAddr | None = None,
+        remote: IPAddr | None = None,
         filter: SupportsBytes | None = None,  # noqa: A002 - the public name
         interface: str | None = None,
+        header_included: bool = False,
         receive_buffer: int = RECEIVE_BUFFER,
         send_buffer: int = SEND_BUFFER,
         mtu_discovery: MTUDiscovery = "probe",
         timestamps: bool = False,
+        details: bool = False,
         slots: int = 64,
+        sock: socket.socket | None = None,
     ) -> None:
         if version not in (4, 6):
             raise ConfigError(f"version is 4 or 6, not {version}")
         network = f"ip{version}:{protocol}"
-        sock = open_raw(protocol, version, network)
+        sock = open_raw(protocol, version, network) if sock is None else adopt(sock, protocol, version)
         try:
-            options.attach_filter(sock, filter)
+            if filter is not None:
+                options.attach_filter(sock, filter)
             options.set_buffer(sock, socket.SO_RCVBUF, receive_buffer)
             options.set_buffer(sock, socket.SO_SNDBUF, send_buffer)
             options.set_mtu_discovery(sock, version, mtu_discovery)
+            if header_included:
+                options.include_header(sock, version)
             codec = AddressCodec(version, linux.Interfaces(sock.fileno()), ports=False)
-            bind(sock, codec, network, local, interface)
+            bind(sock, version, network, local, interface)
+            if remote is not None:
+                connect(sock, version, network, remote)
             super().__init__(sock, version, network, codec)
             self._local_addr = IPAddr(None) if local is None else local
             self._bound = self._local_addr.ip is not None
-            self._control = self._ask_for_control(timestamps, slots)
+            self._control = self._ask_for_control(timestamps, slots, details)
             drain(sock)
         except BaseException:
             sock.close()
             raise
         self._path = self._interfaces.path(self._local_addr.ip, interface)
 
-    def _ask_for_control(self, timestamps: bool, slots: int) -> ControlReader | None:
+    def _ask_for_control(self, timestamps: bool, slots: int, details: bool) -> ControlReader | None:
         """Make the receive table, and switch on what cannot be read from the IP header."""
         wanted: dict[tuple[int, int], int] = {}
         if timestamps:
             self._sock.setsockopt(socket.SOL_SOCKET, linux.SO_TIMESTAMPNS, 1)
             wanted[TIMESTAMP] = 16
-        if self._version == 6:
-            self._sock.setsockopt(socket.IPPROTO_IPV6, linux.IPV6_RECVTCLASS, 1)
-            wanted[_TRAFFIC_CLASS] = 4
-            if not self._bound:
-                self._sock.setsockopt(socket.IPPROTO_IPV6, linux.IPV6_RECVPKTINFO, 1)
-                wanted[_PACKET_INFO] = 20
-        control_size = space(*wanted.values())
-        self._table = ReceiveTable(slots, _SLOT, self._codec.size, control_size)
+        for message in control_messages(self._version, bound=self._bound, details=details):
+            self._sock.setsockopt(message.level, message.option, 1)
+            wanted[message.level, message.kind] = message.size
+        self._table = ReceiveTable(slots, _SLOT, self._codec.size, space(*wanted.values()))
         self._sources = Sources(self._table, self._codec)
         return ControlReader(self._table, wanted) if wanted else None
 
@@ -127,41 +136,66 @@ class RawLink(SocketLink):
             return ()
         lengths = self._table.lengths[:count].astype(np.int64)
         rows = self._table.rows(count, int(lengths.max()))
-        source, sources = self._sources.read(count)
-        control = self._control
-        if control is not None:
-            control.load(count)
-        if self._version == 4:
-            batch = self._unwrap(rows, lengths, source, sources)
+        shown = self._shown(rows, lengths)
+        kept: Sequence[int] = range(count)
+        if self._control is not None:
+            self._control.load(count)
+        if self._version == 6:
+            batch = self._ipv6_batch(rows, lengths)
         else:
-            batch = ReceivedBatch(rows, lengths, source=source, sources=sources, destination=self._local_addr)
-            self._read_control(batch, control)
-        if control is not None:
-            batch.timestamps = read_timestamps(control)
+            if not (rows[:, 0] == _PLAIN).all():
+                rows, lengths, kept = compact(rows, lengths)
+            batch = self._ipv4_batch(rows, lengths)
+            if len(kept) < count:
+                self._stats.malformed += count - len(kept)
+                batch = select(batch, kept)
+        if shown is not None:
+            batch = self._screened(batch, shown, kept)
         self._stats.received += len(batch)
         self._stats.received_bytes += int(batch.head_lengths.sum())
-        return (batch,)
+        return (batch,) if len(batch) else ()
 
-    def _unwrap(
-        self, rows: NDArray[np.uint8], lengths: NDArray[np.int64], source: Any, sources: Sequence[Any] | None
-    ) -> ReceivedBatch:
-        """A batch of IPv4 payloads: the rows without their IP headers."""
-        if not (rows[:, 0] == _PLAIN).all():
-            rows, lengths, kept = compact(rows, lengths)
-            if len(kept) < len(rows):
-                self._stats.malformed += len(rows) - len(kept)
-                rows, lengths = rows[kept], lengths[kept]
-                sources = None if sources is None else [sources[index] for index in kept]
-        destination = self._local_addr
-        if not self._bound:
-            destination = self._common_destination(rows)
+    def _shown(self, rows: NDArray[np.uint8], lengths: NDArray[np.int64]) -> list[bytes] | None:
+        """What a filter sees of each arrival, while that matters."""
+        if self._screen is None:
+            return None
+        return [row[:length].tobytes() for row, length in zip(rows, lengths, strict=True)]
+
+    def _ipv4_batch(self, rows: NDArray[np.uint8], lengths: NDArray[np.int64]) -> ReceivedBatch:
+        """The payloads of IPv4 packets with headers of 20 bytes, or made to look so."""
+        source, sources = self._sources.read(len(rows))
         return ReceivedBatch(
             rows[:, _IPV4_HEADER:],
             lengths - _IPV4_HEADER,
             source=source,
             sources=sources,
-            destination=destination,
+            destination=self._local_addr if self._bound else self._common_destination(rows),
             ecn=rows[:, 1] & _ECN,
+            timestamps=None if self._control is None else read_timestamps(self._control),
+        )
+
+    def _ipv6_batch(self, rows: NDArray[np.uint8], lengths: NDArray[np.int64]) -> ReceivedBatch:
+        """IPv6 payloads, with what the kernel tells about their headers in control messages."""
+        source, sources = self._sources.read(len(rows))
+        control = self._control
+        assert control is not None
+        traffic_class = control.column(_TRAFFIC_CLASS, np.uint32)
+        destination: IPAddr | None = self._local_addr
+        if not self._bound:
+            destination = None
+            info = control.column(_PACKET_INFO, np.uint8)
+            if info is not None and (len(info) == 1 or (info == info[0]).all()):
+                packed = info[0].tobytes()
+                scope = int.from_bytes(packed[16:], sys.byteorder)
+                destination = self._codec.address_of_ip(packed[:16], scope)
+        return ReceivedBatch(
+            rows,
+            lengths,
+            source=source,
+            sources=sources,
+            destination=destination,
+            ecn=None if traffic_class is None else (traffic_class[:, 0] & 3).astype(np.uint8),
+            timestamps=read_timestamps(control),
         )
 
     def _common_destination(self, rows: NDArray[np.uint8]) -> IPAddr | None:
@@ -170,23 +204,6 @@ class RawLink(SocketLink):
         if len(rows) > 1 and not (column == column[0]).all():
             return None
         return self._codec.address_of_ip(column[0].tobytes())
-
-    def _read_control(self, batch: ReceivedBatch, control: ControlReader | None) -> None:
-        """Fill in what IPv6 tells in control messages."""
-        if control is None:
-            return
-        traffic_class = control.column(_TRAFFIC_CLASS, np.uint32)
-        if traffic_class is not None:
-            batch.ecn = (traffic_class[:, 0] & 3).astype(np.uint8)
-        if self._bound:
-            return
-        info = control.column(_PACKET_INFO, np.uint8)
-        batch.destination = None
-        if info is not None and (len(info) == 1 or (info == info[0]).all()):
-            packed = info[0].tobytes()
-            batch.destination = self._codec.address_of_ip(
-                packed[:16], int.from_bytes(packed[16:], sys.byteorder)
-            )
 
 
 def compact(

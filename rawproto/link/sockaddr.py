@@ -45,6 +45,7 @@ class AddressCodec:
         self._encoded: dict[Any, bytes] = {}
         self._decoded: dict[bytes, Any] = {}
         self._hosts: dict[bytes, IPAddr] = {}
+        self._names: dict[int, str] = {}
 
     def encode(self, address: Any) -> bytes:
         """The sockaddr of ``address``; raises AddrError when it is of the other family or has no IP."""
@@ -84,7 +85,7 @@ class AddressCodec:
         address = self._hosts.get(key)
         if address is None:
             parsed = IP(ip)
-            zone = self._zone(scope) if scope and parsed.is_link_local_unicast else ""
+            zone = self.interface(scope) if scope and parsed.is_link_local_unicast else ""
             address = IPAddr(parsed, zone)
             if len(self._hosts) >= _CACHE_LIMIT:
                 self._hosts.clear()
@@ -98,7 +99,7 @@ class AddressCodec:
             return IPAddr(IP(packed[4:8]))
         if family == socket.AF_INET6 and len(packed) >= _IN6.size:
             _, _, ip, scope = _IN6.unpack_from(packed)
-            return IPAddr(IP(ip), self._zone(scope) if scope else "")
+            return IPAddr(IP(ip), self.interface(scope) if scope else "")
         return None
 
     def knows(self, address: Any) -> bool:
@@ -141,13 +142,18 @@ class AddressCodec:
         else:
             _, port, ip, scope = _IN6.unpack(packed)
             if scope:
-                zone = self._zone(scope)
+                zone = self.interface(scope)
         if self._ports:
             return UDPAddr(IP(ip), int.from_bytes(port, "big"), zone)
         return IPAddr(IP(ip), zone)
 
-    def _zone(self, scope: int) -> str:
-        try:
-            return self._interfaces.name(scope)
-        except OSError:  # the interface went away meanwhile
-            return str(scope)
+    def interface(self, index: int) -> str:
+        """Name of interface ``index``, looked up once; its number when it has gone meanwhile."""
+        name = self._names.get(index)
+        if name is None:
+            try:
+                name = self._interfaces.name(index)
+            except OSError:
+                return str(index)
+            self._names[index] = name
+        return name

@@ -12,9 +12,13 @@ from rawproto.link import linux, options
 from rawproto.link.base import Link, LinkStats
 from rawproto.link.errqueue import ErrorQueue
 from rawproto.link.linux import Interfaces
+from rawproto.link.probe import PathProbe
+from rawproto.link.screen import Screen
 from rawproto.link.sender import Sender
+from rawproto.wire.batch import ReceivedBatch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from typing import SupportsBytes
 
     from rawproto.link.sockaddr import AddressCodec
@@ -62,7 +66,9 @@ class SocketLink(Link):
         self._last_sockaddr = b""
         self._used = 0
         self._local_addr: Any = None
-        self._mtu_source = ""
+        self._screen: Screen | None = None
+        # Made now, while the thread is in the namespace of the link.
+        self._probe = PathProbe(version)
 
     def _make_sender(self) -> Sender:
         return Sender(self._fd, self._network, self._stats, self._error_queue.drain)
@@ -115,6 +121,9 @@ class SocketLink(Link):
             # An ICMP error is pending; it belongs to errors(), not to what arrives.
             self._error_queue.drain()
         self._used = 0
+        if self._screen is not None and self._screen.is_done():
+            self._screen.close()
+            self._screen = None
         return 0
 
     def set_filter(self, program: SupportsBytes | None) -> None:
@@ -122,7 +131,22 @@ class SocketLink(Link):
 
         There is no moment without a filter, and nothing that only the old one passed is received afterwards.
         """
+        screen = None if program is None else Screen(program)
         options.attach_filter(self._sock, program)
+        if self._screen is not None:
+            self._screen.close()
+        self._screen = screen
+
+    def _screened(self, batch: ReceivedBatch, shown: Iterable[bytes], kept: Sequence[int]) -> ReceivedBatch:
+        """The datagrams of ``batch`` that pass the screen.
+
+        ``shown`` are the bytes that a filter sees of each arrival, ``kept`` the arrivals that ``batch`` consists of.
+        """
+        assert self._screen is not None
+        passing = {index for index, data in enumerate(shown) if self._screen.passes(data)}
+        chosen = [place for place, index in enumerate(kept) if index in passing]
+        self._stats.filtered += len(kept) - len(chosen)
+        return batch if len(chosen) == len(kept) else select(batch, chosen)
 
     def errors(self) -> list[ICMPError]:
         """See :meth:`Link.errors`. ``quoted`` begins behind the headers that are the link's own."""
@@ -152,6 +176,53 @@ class SocketLink(Link):
             self._fd = -1
             self._sender.close()
             self._sock.close()
+            self._probe.close()
+            if self._screen is not None:
+                self._screen.close()
+
+    @property
+    def socket(self) -> socket.socket:
+        """The kernel socket, for options of its own; reading from it takes datagrams away from the link."""
+        return self._sock
+
+    @property
+    def codec(self) -> AddressCodec:
+        """The addresses of the socket."""
+        return self._codec
+
+    def path_mtu(self, destination: Any) -> int:
+        """MTU in bytes, IP header included, of the path to ``destination`` as far as the kernel knows it.
+
+        Raises OpError when there is no route.
+        """
+        return self._probe.mtu(destination.sockaddr(self._version), destination)
+
+    def ask_for_transmit_times(self) -> None:
+        """Have the kernel note when each datagram leaves from now on; :meth:`transmit_times` gives them."""
+        options.ask_for_transmit_times(self._sock)
+
+    def transmit_times(self) -> dict[int, int]:
+        """When datagrams left, in nanoseconds since the epoch, by their number since the asking; each is told once."""
+        return self._error_queue.take_times()
+
+    @property
+    def counters(self) -> LinkStats:
+        """The live counters; :meth:`stats` gives a copy with those of the kernel brought up to date."""
+        return self._stats
 
     def _closed(self, operation: str) -> OpError:
         return ClosedError("the link is closed", op=operation, network=self._network, local=self._local_addr)
+
+
+def select(batch: ReceivedBatch, chosen: Sequence[int]) -> ReceivedBatch:
+    """The datagrams of ``batch`` at the indexes ``chosen``; the rows are copies."""
+    rows = list(chosen)
+    return ReceivedBatch(
+        batch.head[rows],
+        batch.head_lengths[rows],
+        source=batch.source,
+        sources=None if batch.source is not None else [batch.source_of(index) for index in rows],
+        destination=batch.destination,
+        ecn=None if batch.ecn is None else batch.ecn[rows],
+        timestamps=None if batch.timestamps is None else batch.timestamps[rows],
+    )

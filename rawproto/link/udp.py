@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -35,6 +36,7 @@ _OVERHEAD: Final = {4: 28, 6: 48}  # IP and UDP headers
 _LIMIT: Final = {4: 65_507, 6: 65_527}
 _SLOT: Final = 65_600  # a datagram of any size, in whole cache lines, an odd number of them
 _SLOTS: Final = 16
+_UDP_HEADER: Final = struct.Struct("!4H")  # source port, destination port, length, checksum (RFC 768)
 _SEGMENT_SIZE: Final = (linux.SOL_UDP, linux.UDP_GRO)
 _TRAFFIC_CLASS: Final = {
     4: ((socket.IPPROTO_IP, socket.IP_TOS), linux.IP_RECVTOS, np.uint8),
@@ -84,7 +86,7 @@ class UDPLink(SocketLink):
             options.set_buffer(sock, socket.SO_SNDBUF, send_buffer)
             options.set_mtu_discovery(sock, version, mtu_discovery)
             codec = AddressCodec(version, linux.Interfaces(sock.fileno()), ports=True)
-            bind(sock, codec, network, local, interface)
+            bind(sock, version, network, local, interface)
             super().__init__(sock, version, network, codec)
             self._local_addr = UDPAddr(local.ip, sock.getsockname()[1], local.zone)
             self._control = self._ask_for_control(timestamps)
@@ -130,24 +132,47 @@ class UDPLink(SocketLink):
         marks = self._marks(count)
         times = read_timestamps(control)
         segments = control.column(_SEGMENT_SIZE, np.int32)
-        self._stats.received_bytes += int(lengths.sum())
         if segments is None:
-            source, sources = self._sources.read(count)
-            self._stats.received += count
-            batch = ReceivedBatch(
-                self._table.buffer[:count],
-                lengths,
-                source=source,
-                sources=sources,
-                destination=self._local_addr,
-                ecn=marks,
-                timestamps=times,
-            )
-            return (batch,)
-        return [
-            self._joined(index, int(lengths[index]), int(segments[index, 0]), marks, times)
-            for index in range(count)
-        ]
+            batches = [self._plain(count, lengths, marks, times)]
+        else:
+            sizes = segments[:, 0].tolist()
+            batches = [
+                self._joined(index, int(lengths[index]), sizes[index], marks, times) for index in range(count)
+            ]
+        if self._screen is not None:
+            batches = [kept for kept in map(self._screened_batch, batches) if len(kept)]
+        for batch in batches:
+            self._stats.received += len(batch)
+            self._stats.received_bytes += int(batch.head_lengths.sum())
+        return batches
+
+    def _screened_batch(self, batch: ReceivedBatch) -> ReceivedBatch:
+        """What the screen lets through; a filter sees datagrams from the UDP header on (here without checksum)."""
+        port = self._local_addr.port
+        shown = (
+            _UDP_HEADER.pack(batch.source_of(index).port, port, _UDP_HEADER.size + len(data), 0) + data
+            for index, data in enumerate(batch)
+        )
+        return self._screened(batch, shown, range(len(batch)))
+
+    def _plain(
+        self,
+        count: int,
+        lengths: NDArray[np.int64],
+        marks: NDArray[np.uint8],
+        times: NDArray[np.int64] | None,
+    ) -> ReceivedBatch:
+        """The batch of messages that are one datagram each."""
+        source, sources = self._sources.read(count)
+        return ReceivedBatch(
+            self._table.buffer[:count],
+            lengths,
+            source=source,
+            sources=sources,
+            destination=self._local_addr,
+            ecn=marks,
+            timestamps=times,
+        )
 
     def _marks(self, count: int) -> NDArray[np.uint8]:
         """ECN codepoints of the messages received."""
@@ -167,7 +192,6 @@ class UDPLink(SocketLink):
         rows = self._table.flat[begin : begin + count * size].reshape(count, size)
         lengths = np.full(count, size, dtype=np.int64)
         lengths[-1] = length - (count - 1) * size
-        self._stats.received += count
         return ReceivedBatch(
             rows,
             lengths,

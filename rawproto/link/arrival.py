@@ -1,0 +1,122 @@
+"""One datagram from a raw socket with everything the kernel tells of it."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import TYPE_CHECKING, Final
+
+from rawproto.link import linux
+from rawproto.link.control import space
+from rawproto.link.received import ChecksumState, Received
+from rawproto.wire.sums import checksum
+
+if TYPE_CHECKING:
+    from rawproto.addr import IPAddr
+    from rawproto.link.raw import RawLink
+
+__all__ = ["ArrivalReader"]
+
+_LONGEST: Final = 65_535
+# Timestamps of both kinds, and the four messages of IPv6.
+_CONTROL: Final = space(16, 48, 4, 20, 4, 4)
+_ICMP: Final = 1
+_ICMPV6: Final = 58
+_INT: Final = struct.Struct("@i")
+_TIMESPEC: Final = struct.Struct("@qq")
+_INFO4: Final = struct.Struct("@i4s4s")  # struct in_pktinfo: interface, local address, destination (ip(7))
+_INFO6: Final = struct.Struct("@16sI")  # struct in6_pktinfo: destination, interface (ipv6(7))
+
+
+class ArrivalReader:
+    """Reads datagrams one by one; never blocks."""
+
+    def __init__(self, link: RawLink, protocol: int) -> None:
+        self._link = link
+        self._socket = link.socket
+        self._codec = link.codec
+        self._counters = link.counters
+        self._protocol = protocol
+        self._buffer = bytearray(_LONGEST)
+        self._buffers = [self._buffer]
+        self._view = memoryview(self._buffer)
+        self._read = self._read_ipv4 if link.codec.version == 4 else self._read_ipv6
+
+    def read(self) -> Received:
+        """The next datagram; raises BlockingIOError when there is none, OSError when an ICMP error is pending."""
+        while True:
+            size, control, _, name = self._socket.recvmsg_into(self._buffers, _CONTROL, socket.MSG_DONTWAIT)
+            source: IPAddr = self._codec.from_tuple(name)
+            arrived = self._read(size, control, source)
+            if arrived is None:
+                self._counters.malformed += 1
+                continue
+            self._counters.received += 1
+            self._counters.received_bytes += len(arrived.payload)
+            if arrived.checksum is ChecksumState.BAD:
+                self._counters.bad_checksum += 1
+            return arrived
+
+    def _read_ipv4(self, size: int, control: list[tuple[int, int, bytes]], source: IPAddr) -> Received | None:
+        view = self._view
+        header = (view[0] & 15) * 4
+        if size < 20 or not 20 <= header <= size:
+            return None
+        payload = bytes(view[header:size])
+        timestamp, interface = None, ""
+        for level, kind, data in control:
+            if kind == linux.SCM_TIMESTAMPNS and level == socket.SOL_SOCKET:
+                timestamp = nanoseconds(data)
+            elif kind == linux.IP_PKTINFO and level == socket.IPPROTO_IP:
+                interface = self._codec.interface(_INFO4.unpack(data)[0])
+        return Received(
+            payload,
+            source,
+            self._codec.address_of_ip(bytes(view[16:20])),
+            interface,
+            view[8],
+            view[1],
+            0,
+            timestamp,
+            self._icmp_checksum(payload),
+            4,
+            self._protocol,
+            bytes(view[:header]),
+        )
+
+    def _read_ipv6(self, size: int, control: list[tuple[int, int, bytes]], source: IPAddr) -> Received | None:
+        timestamp, interface = None, ""
+        ttl = tos = flow = 0
+        destination = self._link.local_addr
+        for level, kind, data in control:
+            if level == socket.SOL_SOCKET:
+                if kind == linux.SCM_TIMESTAMPNS:
+                    timestamp = nanoseconds(data)
+            elif kind == linux.IPV6_HOPLIMIT:
+                ttl = _INT.unpack(data)[0]
+            elif kind == linux.IPV6_TCLASS:
+                tos = _INT.unpack(data)[0]
+            elif kind == linux.IPV6_FLOWINFO:
+                flow = int.from_bytes(data, "big") & 0xFFFFF
+            elif kind == linux.IPV6_PKTINFO:
+                ip, index = _INFO6.unpack(data)
+                interface = self._codec.interface(index)
+                destination = self._codec.address_of_ip(ip, index)
+        # The kernel itself drops ICMPv6 with a wrong checksum before a raw socket sees it (RFC 3542 section 3.1).
+        state = ChecksumState.VALID if self._protocol == _ICMPV6 else ChecksumState.UNCHECKED
+        payload = bytes(self._view[:size])
+        return Received(
+            payload, source, destination, interface, ttl, tos, flow, timestamp, state, 6, self._protocol, b""
+        )
+
+    def _icmp_checksum(self, payload: bytes) -> ChecksumState:
+        """ICMP is the one checksum of IPv4 that is over the payload alone and always complete on arrival."""
+        if self._protocol != _ICMP:
+            return ChecksumState.UNCHECKED
+        return ChecksumState.BAD if checksum(payload) else ChecksumState.VALID
+
+
+def nanoseconds(timespec: bytes) -> int:
+    """A ``struct timespec`` as nanoseconds."""
+    seconds, rest = _TIMESPEC.unpack_from(timespec)
+    return int(seconds) * 1_000_000_000 + int(rest)

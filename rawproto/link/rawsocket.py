@@ -1,0 +1,371 @@
+"""A raw IP socket for people: one datagram at a time, everything the kernel tells of it, nothing lost in silence."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import struct
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from rawproto.errors import ClosedError, ConnectionRefused, DeadlineExceeded, OpError
+from rawproto.link import linux
+from rawproto.link.arrival import ArrivalReader
+from rawproto.link.causes import DatagramError, SentLog
+from rawproto.link.raw import RawLink
+from rawproto.link.waiting import Waiter
+from rawproto.wire.batch import Batch, Transmit
+from rawproto.wire.icmp_error import ICMPErrorKind
+
+if TYPE_CHECKING:
+    from collections.abc import Buffer, Sequence  # type: ignore[attr-defined,unused-ignore]
+    from types import TracebackType
+    from typing import Self, SupportsBytes
+
+    from rawproto.addr import IPAddr
+    from rawproto.link.base import LinkStats
+    from rawproto.link.received import Received
+    from rawproto.wire.batch import ReceivedBatch
+
+__all__ = ["RawSocket"]
+
+_REMEMBERED: Final = 1024
+_INT: Final = struct.Struct("@i")
+_HARD: Final = {ICMPErrorKind.PROTOCOL_UNREACHABLE, ICMPErrorKind.PORT_UNREACHABLE}
+
+
+class RawSocket:
+    """Datagrams of one IP protocol over IPv4 or IPv6, sent and received one by one or in batches.
+
+    Calls block until they can go on, the deadline passes or another thread closes the socket. One thread may send
+    while another receives.
+
+    Args:
+        protocol: IP protocol number, 1 to 255.
+        version: 4 or 6.
+        local: address to send from and receive for; None: every one.
+        remote: receive from this address only, and send there when ``send`` names none.
+        header_included: what is sent begins with its own IP header.
+        filter: classic BPF program, see :class:`RawLink`.
+        interface: use this interface only.
+        over_mtu: what becomes of a datagram with its own header that is larger than the MTU: "refuse" (OpError with
+            EMSGSIZE) or "fragment" (by the library; without a header the kernel does it).
+        transmit_timestamps: ask the kernel when each datagram left, see :meth:`transmit_times`.
+        receive_buffer: bytes to ask for the socket's receive buffer.
+        sock: an open raw socket to use, as :mod:`rawproto.link.broker` gives it.
+
+    Raises:
+        PrivilegeError: without CAP_NET_RAW.
+        OpError: the address or interface is not of this host, or there is no route to ``remote``.
+        FilterError: the kernel refuses the filter.
+    """
+
+    def __init__(
+        self,
+        protocol: int,
+        *,
+        version: int = 4,
+        local: IPAddr | None = None,
+        remote: IPAddr | None = None,
+        header_included: bool = False,
+        filter: SupportsBytes | None = None,  # noqa: A002 - the public name
+        interface: str | None = None,
+        over_mtu: Literal["refuse", "fragment"] = "refuse",
+        transmit_timestamps: bool = False,
+        receive_buffer: int = 1 << 20,
+        sock: socket.socket | None = None,
+    ) -> None:
+        self._link = RawLink(
+            protocol,
+            version=version,
+            local=local,
+            remote=remote,
+            filter=filter,
+            interface=interface,
+            header_included=header_included,
+            receive_buffer=receive_buffer,
+            mtu_discovery="kernel" if header_included or over_mtu == "refuse" else "off",
+            timestamps=True,
+            details=True,
+            sock=sock,
+        )
+        self._sock = self._link.socket
+        self._version = version
+        self._remote = remote
+        self._header_included = header_included
+        self._fragments = over_mtu == "fragment" and header_included
+        self._arrivals = ArrivalReader(self._link, protocol)
+        self._reading = Waiter(self._link.fileno(), select.POLLIN, self._read_error)
+        self._writing = Waiter(self._link.fileno(), select.POLLOUT, self._write_error)
+        self._log = SentLog(version, header_included=header_included)
+        self._failed: deque[DatagramError] = deque(maxlen=_REMEMBERED)
+        self._names: dict[IPAddr, tuple[Any, ...]] = {}
+        if transmit_timestamps:
+            self._link.ask_for_transmit_times()
+
+    # What goes out
+
+    def send(
+        self,
+        payload: Buffer,
+        to: IPAddr | None = None,
+        *,
+        ttl: int | None = None,
+        tos: int | None = None,
+    ) -> None:
+        """Send one datagram; blocks while the kernel's queue is full.
+
+        Args:
+            payload: the bytes above the IP header, or with ``header_included`` from it on.
+            to: destination; may be left out on a socket with a ``remote``.
+            ttl: TTL or hop limit of this datagram instead of the socket's.
+            tos: TOS octet or traffic class of this datagram instead of the socket's.
+
+        Raises:
+            OpError: the kernel refused it; ``errno`` says why: EMSGSIZE too large, ENETUNREACH or EHOSTUNREACH no
+                route, EPERM a firewall, ENETDOWN the interface is down, ENOBUFS a queue on the way is full.
+            DeadlineExceeded: the queue stayed full.
+            ClosedError: the socket is closed.
+        """
+        destination = self._remote if to is None else to
+        if destination is None:
+            raise OpError("no destination", op="write", network=self.network, errno=errno.EDESTADDRREQ)
+        name = self._names.get(destination) or self._name(destination)
+        data = payload if type(payload) is bytes else bytes(payload)
+        control = [] if ttl is None and tos is None else self._header_fields(ttl, tos)
+        self._log.remember(destination, data)
+        offered_again = False
+        while True:
+            try:
+                if control:
+                    self._sock.sendmsg([data], control, socket.MSG_DONTWAIT, name)
+                else:
+                    self._sock.sendto(data, socket.MSG_DONTWAIT, name)
+                break
+            except BlockingIOError:
+                self._writing.wait()
+            except OSError as error:
+                if error.errno == errno.EMSGSIZE and self._fragments:
+                    self._send_fragments(data, destination, name)
+                    return
+                if offered_again or self._link.fileno() < 0:
+                    self._link.counters.send_refused += 1
+                    raise self._refused(error, destination) from error
+                # It may be the error of an earlier datagram, left on the socket.
+                offered_again = True
+                self._collect()
+        self._link.counters.sent += 1
+        self._link.counters.sent_bytes += len(data)
+
+    def _name(self, destination: IPAddr) -> tuple[Any, ...]:
+        """The tuple for the socket module, kept; encoding it also tells the link that we send there."""
+        self._link.codec.encode(destination)
+        name = destination.sockaddr(self._version)
+        if len(self._names) >= _REMEMBERED:
+            self._names.clear()
+        self._names[destination] = name
+        return name
+
+    def _header_fields(self, ttl: int | None, tos: int | None) -> list[tuple[int, int, bytes]]:
+        if self._version == 4:
+            level, ttl_type, tos_type = socket.IPPROTO_IP, linux.IP_TTL, socket.IP_TOS
+        else:
+            level, ttl_type, tos_type = socket.IPPROTO_IPV6, linux.IPV6_HOPLIMIT, linux.IPV6_TCLASS
+        given = ((ttl_type, ttl), (tos_type, tos))
+        return [(level, kind, _INT.pack(value)) for kind, value in given if value is not None]
+
+    def _send_fragments(self, data: bytes, destination: IPAddr, name: tuple[Any, ...]) -> None:
+        """Send a datagram with its own header in pieces that the path takes."""
+        from rawproto.wire import Datagram, fragment
+
+        mtu = self._link.path_mtu(destination)
+        for piece in fragment(Datagram.parse(data), mtu):
+            try:
+                self._sock.sendto(bytes(piece), name)
+            except OSError as error:
+                self._link.counters.send_refused += 1
+                raise self._refused(error, destination) from error
+        self._link.counters.sent += 1
+        self._link.counters.sent_bytes += len(data)
+
+    def send_batch(self, payloads: Sequence[bytes] | Batch, to: IPAddr | None = None) -> int:
+        """Send many datagrams to one destination in few system calls; returns how many are settled.
+
+        Fewer than all means that the queue is full. A datagram refused for its own sake counts as settled and is
+        in :meth:`send_errors`.
+        """
+        destination = self._remote if to is None else to
+        if destination is None:
+            raise OpError("no destination", op="write", network=self.network, errno=errno.EDESTADDRREQ)
+        self._log.remember_batch(destination)
+        batch = payloads if isinstance(payloads, Batch) else Batch.from_datagrams(payloads)
+        return self._link.send(Transmit(batch, destination))
+
+    def send_errors(self) -> list[OSError]:
+        """Errors of single datagrams of batches since the last call (the newest 64)."""
+        return self._link.send_errors()
+
+    # What comes in
+
+    def receive(self) -> Received:
+        """The next datagram; blocks until there is one.
+
+        Raises DeadlineExceeded (nothing is lost), ClosedError, or on a socket with a ``remote`` ConnectionRefused
+        when that host says it does not speak the protocol.
+        """
+        while True:
+            self._reading.wait()
+            try:
+                return self._arrivals.read()
+            except BlockingIOError:
+                self._collect()
+            except OSError as error:
+                if self._link.fileno() < 0:
+                    raise self._read_error(ClosedError, "use of a closed socket") from error
+                self._collect()
+            self._raise_refusal()
+
+    def receive_batch(self) -> Sequence[ReceivedBatch]:
+        """The datagrams waiting now; blocks until there is one. The arrays are good until the next receive."""
+        while True:
+            self._reading.wait()
+            batches = self._link.receive()
+            if batches:
+                return batches
+            self._collect()
+            self._raise_refusal()
+
+    def receive_nowait(self) -> Received | None:
+        """The next datagram, or None when none waits; for event loops."""
+        try:
+            return self._arrivals.read()
+        except BlockingIOError:
+            self._collect()
+        except OSError as error:
+            if self._link.fileno() < 0:
+                raise self._read_error(ClosedError, "use of a closed socket") from error
+            self._collect()
+        return None
+
+    def transmit_times(self) -> dict[int, int]:
+        """When datagrams left, nanoseconds since the epoch by the count of the send (from 0); since the last call."""
+        self._collect()
+        return self._link.transmit_times()
+
+    # What went wrong
+
+    def errors(self) -> list[DatagramError]:
+        """ICMP errors since the last call, each with the datagram that caused it.
+
+        What quotes nothing that was sent here is forged or another socket's: counted in ``icmp_ignored``, no more.
+        """
+        self._collect()
+        taken = list(self._failed)
+        self._failed.clear()
+        return taken
+
+    def _collect(self) -> None:
+        """Take the link's ICMP errors over, each with its datagram."""
+        for error in self._link.errors():
+            explained = self._log.explain(error)
+            if explained is not None:
+                self._failed.append(explained)
+            else:
+                self._link.counters.icmp_errors -= 1
+                self._link.counters.icmp_ignored += 1
+
+    def _raise_refusal(self) -> None:
+        """On a socket with a remote a hard error ends the wait; any other stays for :meth:`errors`."""
+        if self._remote is None:
+            return
+        for error in self._failed:
+            if error.kind in _HARD:
+                self._failed.remove(error)
+                raise self._read_error(ConnectionRefused, error.kind.value)
+
+    def _refused(self, error: OSError, destination: IPAddr) -> OpError:
+        if self._link.fileno() < 0:
+            return self._write_error(ClosedError, "use of a closed socket")
+        number = error.errno or 0
+        reason = "refused by a firewall rule" if number == errno.EPERM else os.strerror(number)
+        return OpError(
+            reason, op="write", network=self.network, local=self.local_addr, remote=destination, errno=number
+        )
+
+    def _read_error(self, kind: type[OpError], reason: str) -> OpError:
+        number = {DeadlineExceeded: errno.ETIMEDOUT, ConnectionRefused: errno.ECONNREFUSED}.get(kind)
+        return kind(
+            reason, op="read", network=self.network, local=self.local_addr, remote=self._remote, errno=number
+        )
+
+    def _write_error(self, kind: type[OpError], reason: str) -> OpError:
+        number = errno.ETIMEDOUT if kind is DeadlineExceeded else None
+        return kind(
+            reason, op="write", network=self.network, local=self.local_addr, remote=self._remote, errno=number
+        )
+
+    # What it is
+
+    @property
+    def network(self) -> str:
+        """As in "ip4:253"."""
+        return self._link.network
+
+    @property
+    def local_addr(self) -> IPAddr:
+        """The address bound to; its ip is None when there is none. With a remote, the one chosen by the kernel."""
+        if self._remote is not None and self._link.fileno() >= 0:
+            chosen: IPAddr = self._link.codec.from_tuple(self._sock.getsockname())
+            return chosen
+        address: IPAddr = self._link.local_addr
+        return address
+
+    @property
+    def remote_addr(self) -> IPAddr | None:
+        """The one address talked to, or None."""
+        return self._remote
+
+    def path_mtu(self, destination: IPAddr) -> int:
+        """MTU in bytes of the path to ``destination`` as far as the kernel knows it."""
+        return self._link.path_mtu(destination)
+
+    def set_filter(self, program: SupportsBytes | None) -> None:
+        """Replace the packet filter; nothing that only the old one let in is received afterwards in a batch."""
+        self._link.set_filter(program)
+
+    def set_deadline(self, seconds: float | None) -> None:
+        """Let blocked and future calls end ``seconds`` from now; None takes the deadline off."""
+        self._reading.set_deadline(seconds)
+        self._writing.set_deadline(seconds)
+
+    def set_read_deadline(self, seconds: float | None) -> None:
+        """As :meth:`set_deadline`, for receiving only."""
+        self._reading.set_deadline(seconds)
+
+    def set_write_deadline(self, seconds: float | None) -> None:
+        """As :meth:`set_deadline`, for sending only."""
+        self._writing.set_deadline(seconds)
+
+    def stats(self) -> LinkStats:
+        """Counters: sent, received, kernel drops, truncated, bad checksums and the rest."""
+        return self._link.stats()
+
+    def fileno(self) -> int:
+        """The descriptor: readable when a datagram or an error waits; -1 once closed."""
+        return self._link.fileno()
+
+    def close(self) -> None:
+        """Close; every blocked call ends with ClosedError. Calling it again does nothing."""
+        self._reading.close()
+        self._writing.close()
+        self._link.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
