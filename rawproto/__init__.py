@@ -71,6 +71,26 @@ if TYPE_CHECKING:
     from rawproto.net import listen_udp as listen_udp
     from rawproto.protocol import DatagramProtocol as DatagramProtocol
     from rawproto.protocol import Protocol as Protocol
+    from rawproto.resolve import MX as MX
+    from rawproto.resolve import NS as NS
+    from rawproto.resolve import SRV as SRV
+    from rawproto.resolve import AsyncResolver as AsyncResolver
+    from rawproto.resolve import Resolver as Resolver
+    from rawproto.resolve import lookup_addr as lookup_addr
+    from rawproto.resolve import lookup_cname as lookup_cname
+    from rawproto.resolve import lookup_host as lookup_host
+    from rawproto.resolve import lookup_ip as lookup_ip
+    from rawproto.resolve import lookup_mx as lookup_mx
+    from rawproto.resolve import lookup_ns as lookup_ns
+    from rawproto.resolve import lookup_port as lookup_port
+    from rawproto.resolve import lookup_protocol as lookup_protocol
+    from rawproto.resolve import lookup_srv as lookup_srv
+    from rawproto.resolve import lookup_txt as lookup_txt
+    from rawproto.resolve import resolve_addrs as resolve_addrs
+    from rawproto.resolve import resolve_ip_addr as resolve_ip_addr
+    from rawproto.resolve import resolve_rsp_addr as resolve_rsp_addr
+    from rawproto.resolve import resolve_tcp_addr as resolve_tcp_addr
+    from rawproto.resolve import resolve_udp_addr as resolve_udp_addr
     from rawproto.wire import UDP as UDP
     from rawproto.wire import Batch as Batch
     from rawproto.wire import BPFProgram as BPFProgram
@@ -202,6 +222,28 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "listen_udp",
     ),
     "rawproto.protocol": ("DatagramProtocol", "Protocol"),
+    "rawproto.resolve": (
+        "AsyncResolver",
+        "MX",
+        "NS",
+        "Resolver",
+        "SRV",
+        "lookup_addr",
+        "lookup_cname",
+        "lookup_host",
+        "lookup_ip",
+        "lookup_mx",
+        "lookup_ns",
+        "lookup_port",
+        "lookup_protocol",
+        "lookup_srv",
+        "lookup_txt",
+        "resolve_addrs",
+        "resolve_ip_addr",
+        "resolve_rsp_addr",
+        "resolve_tcp_addr",
+        "resolve_udp_addr",
+    ),
     "rawproto.wire": (
         "BPFProgram",
         "Batch",
