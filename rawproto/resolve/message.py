@@ -75,7 +75,9 @@ class Reply:
 
 @functools.lru_cache(maxsize=512)
 def _query_wire(name: str, rdtype: str, edns: bool) -> bytes:
-    query = dns.message.make_query(name, rdtype, use_edns=0 if edns else None, payload=UDP_PAYLOAD, id=0)
+    query = dns.message.make_query(name, rdtype, id=0)
+    if edns:
+        query.use_edns(0, payload=UDP_PAYLOAD)
     return query.to_wire()
 
 

@@ -63,7 +63,8 @@ class BaseResolver:
             raise ConfigError(f"timeout is a number of seconds above 0, not {timeout}")
         self.timeout = timeout
         self._policy = Policy(nameservers, port, hosts, services, search, ndots, conf)
-        self._engine = Engine(self._policy, (Cache() if cache is True else cache) or None)
+        kept = cache if isinstance(cache, Cache) else Cache() if cache else None
+        self._engine = Engine(self._policy, kept)
 
     def clear_cache(self) -> None:
         """Forget all answers."""

@@ -84,8 +84,8 @@ def test_errors_are_of_the_class_that_go_names(function):
             try:
                 getattr(resolver, method)(*case["args"])
             except NO as error:
-                if type(error) is not kinds[named] or (named == "DNSError" and "no such host" in case["err"]) != bool(
-                    getattr(error, "is_not_found", False)
-                ):
+                if type(error) is not kinds[named] or (
+                    named == "DNSError" and "no such host" in case["err"]
+                ) != bool(getattr(error, "is_not_found", False)):
                     wrong.append((case["args"], named, error))
     assert not wrong
