@@ -260,6 +260,9 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "LinkType",
         "OpenEnum",
         "Overlay",
+        "ICMPError",
+        "ICMPErrorKind",
+        "LinkType",
         "PcapngReader",
         "PcapngWriter",
         "ReceivedBatch",
@@ -304,6 +307,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "u64",
         "u64le",
         "u8",
+        "assemble",
     ),
 }
 

@@ -110,6 +110,9 @@ class FakeDNS:
             assert self.changed.wait_for(lambda: len(self.asked) >= count, timeout=20)
 
     def close(self):
+        """Stop and close the sockets; from then on the kernel refuses for this server."""
+        if not self.thread.is_alive():
+            return
         self.waker.send(b"x")
         self.thread.join()
         for one in (self.udp, self.tcp, self.wake, self.waker):

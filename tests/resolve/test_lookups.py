@@ -241,8 +241,7 @@ def test_closed_port_is_passed_over_at_once(resolver, fake_dns):
     # The port of a server that has gone: the kernel answers with ICMP, nobody waits.
     gone = fake_dns()
     address = gone.address
-    gone.udp.close()
-    gone.udp = gone.wake
+    gone.close()
     one = resolver(address, fake_dns(zone=ZONE), timeout=600)
     assert one.lookup_ip("www.example.test", "ip4") == [IP("10.0.0.1")]
 
@@ -250,8 +249,7 @@ def test_closed_port_is_passed_over_at_once(resolver, fake_dns):
 def test_refused_everywhere_is_no_timeout(resolver, fake_dns):
     gone = fake_dns()
     address = gone.address
-    gone.udp.close()
-    gone.udp = gone.wake
+    gone.close()
     with pytest.raises(DNSError, match="connection refused") as caught:
         resolver(address, timeout=600).lookup_host("www.example.test")
     assert caught.value.is_temporary
