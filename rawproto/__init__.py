@@ -260,9 +260,6 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "LinkType",
         "OpenEnum",
         "Overlay",
-        "ICMPError",
-        "ICMPErrorKind",
-        "LinkType",
         "PcapngReader",
         "PcapngWriter",
         "ReceivedBatch",
@@ -307,7 +304,6 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "u64",
         "u64le",
         "u8",
-        "assemble",
     ),
 }
 
