@@ -141,6 +141,7 @@ def test_addresses_of_both_families_are_asked_for_at_once(resolver, fake_dns):
 
     server = fake_dns(zone=ZONE, answer=answer)
     assert len(resolver(server, timeout=600).lookup_host("www.example.test")) == 2
+    server.wait_asked(2)
     assert server.names == [("www.example.test.", "A"), ("www.example.test.", "AAAA")]
 
 
