@@ -1,1 +1,1 @@
-"""congestion."""
+"""Congestion controllers: one a file, chosen by name (see base.py)."""

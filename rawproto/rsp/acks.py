@@ -1,0 +1,98 @@
+"""What to acknowledge and when: the receiving side's record of packet numbers.
+
+An acknowledgement goes out at once when it tells the sender something it waits for: a packet out of order, a packet
+that asks for it, congestion marks. Otherwise after a number of packets that grows with the transfer, or after a
+delay, whichever comes first (RFC 9000 section 13.2; the thinning follows draft-ietf-quic-ack-frequency, with the
+sender's request bit in the place of its frame).
+"""
+
+from __future__ import annotations
+
+from rawproto.protocol import MILLISECOND
+from rawproto.rsp.ranges import RangeSet
+
+__all__ = ["MAX_ACK_DELAY", "AckTracker"]
+
+MAX_ACK_DELAY = 25 * MILLISECOND
+"""Longest time an acknowledgement is held back (RFC 9000 section 18.2, default of max_ack_delay)."""
+FIRST_THRESHOLD = 2
+"""Packets to an acknowledgement in the beginning (RFC 9000 section 13.2.2)."""
+LAST_THRESHOLD = 32
+"""... and when many have arrived: the sender asks for those it needs sooner."""
+THINNING = 16
+"""The threshold grows by one for every so many packets received."""
+MAX_RANGES = 64
+"""Ranges kept; the sender has long settled what is older."""
+
+
+class AckTracker:
+    """Numbers that arrived, and whether the peer should hear of them now."""
+
+    __slots__ = (
+        "_received",
+        "_total",
+        "_waiting",
+        "congestion_marks",
+        "deadline",
+        "due",
+        "largest",
+        "largest_at",
+    )
+
+    def __init__(self) -> None:
+        self.largest = -1
+        self.largest_at = 0
+        self.congestion_marks = 0
+        """Packets that arrived with the CE mark (RFC 3168)."""
+        self.due = False
+        """An acknowledgement should go out now."""
+        self.deadline: int | None = None
+        """When one should go out at the latest."""
+        self._received = RangeSet()
+        self._waiting = 0
+        self._total = 0
+
+    def duplicates(self, start: int, stop: int) -> bool:
+        """Whether all of ``[start, stop)`` has arrived before."""
+        return self._received.covers(start, stop)
+
+    def seen(self, start: int, stop: int) -> bool:
+        """Whether any of ``[start, stop)`` has arrived before."""
+        return self._received.overlaps(start, stop)
+
+    def on_received(self, start: int, stop: int, now: int, *, wanted: bool = False) -> None:
+        """Packets ``[start, stop)`` arrived; ``wanted``: one of them asks for an acknowledgement."""
+        in_order = start == self.largest + 1
+        self._received.add(start, stop)
+        if len(self._received) > MAX_RANGES:
+            self._received.drop_first()
+        if stop - 1 > self.largest:
+            self.largest = stop - 1
+            self.largest_at = now
+        self._waiting += stop - start
+        self._total += stop - start
+        threshold = min(max(FIRST_THRESHOLD, self._total // THINNING), LAST_THRESHOLD)
+        if wanted or not in_order or self._waiting >= threshold:
+            self.due = True
+        elif self.deadline is None:
+            self.deadline = now + MAX_ACK_DELAY
+
+    def on_mark(self, count: int) -> None:
+        """``count`` packets bore a congestion mark: the sender should hear of it at once."""
+        self.congestion_marks += count
+        self.due = True
+
+    @property
+    def pending(self) -> bool:
+        """Something has arrived that no acknowledgement has told yet."""
+        return self.due or self.deadline is not None
+
+    def ranges(self, limit: int) -> list[tuple[int, int]]:
+        """The highest ``limit`` ranges received, half-open, highest first."""
+        return list(self._received)[: -limit - 1 : -1]
+
+    def on_sent(self) -> None:
+        """An acknowledgement with all of this has gone out."""
+        self.due = False
+        self.deadline = None
+        self._waiting = 0

@@ -1,0 +1,97 @@
+"""What can be chosen about RSP, in one frozen value."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Literal
+
+from rawproto.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["RSPConfig"]
+
+DEFAULT_PROTOCOL = 253
+"""For experimentation and testing (RFC 3692, IANA protocol numbers)."""
+
+_KIB, _MIB = 1 << 10, 1 << 20
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RSPConfig:
+    """Settings of an RSP endpoint and its connections; times in seconds, sizes in bytes.
+
+    Attributes:
+        protocol: IP protocol number that carries RSP (not used inside UDP), 0 to 255.
+        link: "raw" for a raw socket, "packet" for a packet socket (faster, needs the next hop's address).
+        congestion: name of the congestion controller: "bbr", "cubic" or "newreno".
+        integrity: integrity check wanted: "crc32" or "none"; None lets the carrier decide (CRC on IP itself, none
+            inside UDP, whose checksum stands guard). The stronger wish of the two sides is used.
+        max_datagram: largest datagram sent, RSP header included; None follows the link's MTU.
+        send_buffer: most bytes written and not yet acknowledged; ``write`` blocks beyond.
+        receive_window: largest window offered; it starts at ``initial_window`` and grows with the path.
+        initial_window: window offered in the handshake.
+        handshake_timeout: give up connecting after this long.
+        idle_timeout: give a connection up when nothing was heard for this long while something was due or
+            keepalive is on.
+        keepalive: probe a silent peer after this long; None never does.
+        linger: how long a closed connection may take to deliver what was written.
+        backlog_memory: bytes a connection may hold before it was accepted.
+        ecn: mark packets ECN-capable and react to marks.
+        receive_buffer: receive buffer asked of the kernel for the endpoint's socket.
+        trace: folder for connection traces (qlog's main schema), or None.
+        source_port_range: local ports to dial from.
+    """
+
+    protocol: int = DEFAULT_PROTOCOL
+    link: Literal["raw", "packet"] = "raw"
+    congestion: str = "cubic"
+    integrity: str | None = None
+    max_datagram: int | None = None
+    send_buffer: int = 4 * _MIB
+    receive_window: int = 16 * _MIB
+    initial_window: int = 256 * _KIB
+    handshake_timeout: float = 30.0
+    idle_timeout: float = 60.0
+    keepalive: float | None = None
+    linger: float = 30.0
+    backlog_memory: int = 64 * _KIB
+    ecn: bool = False
+    receive_buffer: int = 8 * _MIB
+    trace: Path | None = None
+    source_port_range: tuple[int, int] = (49152, 65535)
+
+    def __post_init__(self) -> None:
+        from rawproto.rsp.congestion.base import controller
+        from rawproto.rsp.integrity import check_bit
+
+        _within("protocol", self.protocol, 0, 255)
+        if self.link not in ("raw", "packet"):
+            raise ConfigError(f"link must be 'raw' or 'packet', not {self.link!r}")
+        controller(self.congestion)
+        if self.integrity is not None:
+            check_bit(self.integrity)
+        if self.max_datagram is not None:
+            _within("max_datagram", self.max_datagram, 256, 65487)
+        _within("send_buffer", self.send_buffer, 1, 1 << 40)
+        _within("receive_window", self.receive_window, 1, 1 << 40)
+        _within("initial_window", self.initial_window, 1, self.receive_window)
+        _within("receive_buffer", self.receive_buffer, 2048, 1 << 31)
+        for name in ("handshake_timeout", "idle_timeout", "linger"):
+            _positive(name, getattr(self, name))
+        if self.keepalive is not None:
+            _positive("keepalive", self.keepalive)
+        low, high = self.source_port_range
+        if not 1 <= low <= high <= 65535:
+            raise ConfigError(f"source_port_range must lie in 1 to 65535, not {low} to {high}")
+
+
+def _within(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{name} must be from {low} to {high}, not {value}")
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise ConfigError(f"{name} must be more than 0 seconds, not {value}")

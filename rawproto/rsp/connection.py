@@ -1,0 +1,291 @@
+"""One connection, as the application's driver sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rawproto.errors import ClosedError, OpError
+from rawproto.protocol import SECOND
+from rawproto.rsp.core import Core
+from rawproto.rsp.deadlines import Deadlines
+from rawproto.rsp.handshake import Terms
+from rawproto.rsp.header import DATA_HEADER_SIZE, Hello
+from rawproto.rsp.inbound import Inbound
+from rawproto.rsp.outbound import Outbound
+from rawproto.rsp.reasons import Reason
+from rawproto.rsp.state import State
+from rawproto.rsp.stats import ConnectionStats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rawproto.rsp.config import RSPConfig
+    from rawproto.rsp.listener import Listener
+    from rawproto.rsp.trace import Trace
+    from rawproto.wire.batch import Transmit
+
+__all__ = ["Connection"]
+
+
+class Connection:
+    """A connection of an :class:`~rawproto.rsp.endpoint.Endpoint`.
+
+    Commands (``write``, ``read``, ``close`` ...) take ``now``, nanoseconds of the endpoint's clock, and never block;
+    after any of them the endpoint is to be polled. Whenever something changes that the application may wait for, the
+    endpoint's ``poll_event`` gives the connection, and the application looks at it again.
+    """
+
+    def __init__(
+        self,
+        config: RSPConfig,
+        *,
+        address: Any,
+        terms: Terms,
+        identifier: int,
+        max_datagram: int,
+        tell: Callable[[Connection], None],
+        touch: Callable[[Connection], None],
+        now: int,
+        state: State,
+    ) -> None:
+        self.identifier = identifier
+        """What packets for this connection bear: chosen by this side, and unpredictable."""
+        self.accepted_from: Listener | None = None
+        """The listener in whose queue the connection waits; None once accepted, or when dialed."""
+        self._touch = touch
+        self._core = Core(
+            config,
+            address=address,
+            terms=terms,
+            max_datagram=max_datagram,
+            tell=lambda: tell(self),
+            now=now,
+            state=state,
+        )
+        self.inbound = Inbound(self._core)
+        """Takes packets; for the endpoint."""
+        self._outbound = Outbound(self._core, self.inbound)
+        self._deadlines = Deadlines(self._core, self.inbound)
+
+    # ---- getters ----------------------------------------------------------------------------------------------
+
+    @property
+    def error(self) -> OpError | None:
+        """Why the connection ended, or None."""
+        return self._core.error
+
+    @property
+    def trace(self) -> Trace | None:
+        """The record of what happened, when tracing is on."""
+        return self._core.trace
+
+    @trace.setter
+    def trace(self, trace: Trace | None) -> None:
+        self._core.trace = trace
+
+    @property
+    def address(self) -> Any:
+        """Link address of the peer."""
+        return self._core.address
+
+    @property
+    def peer_identifier(self) -> int:
+        """What packets to the peer bear; 0 before its answer came."""
+        return self._core.peer_identifier
+
+    @property
+    def state(self) -> State:
+        """Where the connection is in its life."""
+        return self._core.state
+
+    @property
+    def established(self) -> bool:
+        """The handshake is over on this side: the application may read and write."""
+        return self.state not in (State.SYN_SENT, State.CLOSED)
+
+    @property
+    def closed(self) -> bool:
+        """The connection is over."""
+        return self.state is State.CLOSED
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is left that the application could wait for: both halves are done."""
+        return self.state in (State.DRAINING, State.CLOSED)
+
+    @property
+    def local(self) -> int:
+        """This side's port."""
+        return self._core.terms.source_port
+
+    @property
+    def remote(self) -> tuple[Any, int]:
+        """The peer's link address and port."""
+        return self._core.address, self._core.terms.port
+
+    @property
+    def readable(self) -> int:
+        """Bytes that can be read now."""
+        return self._core.receiver.stream.readable
+
+    @property
+    def at_eof(self) -> bool:
+        """The peer's stream has ended and was read to its end."""
+        return self._core.receiver.stream.at_end
+
+    @property
+    def writable(self) -> int:
+        """Bytes that :meth:`write` would take now."""
+        return 0 if self.closed else self._core.sender.stream.room
+
+    @property
+    def unacknowledged(self) -> int:
+        """Bytes written that the peer is not known to have."""
+        return self._core.sender.stream.unacknowledged
+
+    @property
+    def delivered(self) -> bool:
+        """Everything written, and the end of the stream when it was closed, has arrived."""
+        stream = self._core.sender.stream
+        return stream.finished if stream.finished_writing else not stream.unacknowledged
+
+    def stats(self) -> ConnectionStats:
+        """A snapshot of the counters."""
+        recovery, sender, receiver = self._core.recovery, self._core.sender, self._core.receiver
+        rtt = recovery.rtt
+        return ConnectionStats(
+            state=self.state.value,
+            bytes_written=sender.stream.end,
+            bytes_sent=sender.bytes,
+            bytes_acknowledged=sender.stream.acked_end,
+            bytes_received=receiver.stream.next,
+            bytes_read=receiver.stream.read_offset,
+            packets_sent=sender.packets,
+            packets_received=receiver.packets,
+            packets_lost=recovery.packets_lost,
+            packets_retransmitted=sender.packets_retransmitted,
+            bytes_retransmitted=sender.bytes_retransmitted,
+            spurious_losses=recovery.spurious_losses,
+            probes=self._core.probes,
+            acks_sent=self._core.acks_sent,
+            acks_received=self._core.acks_received,
+            duplicates_received=receiver.duplicates,
+            corrupted_received=self._core.corrupted,
+            refused_received=receiver.refused,
+            congestion_marks=receiver.acks.congestion_marks,
+            rtt_latest=rtt.latest / SECOND,
+            rtt_smoothed=rtt.smoothed / SECOND,
+            rtt_minimum=rtt.minimum / SECOND,
+            rtt_variation=rtt.variation / SECOND,
+            congestion_window=recovery.controller.window,
+            bytes_in_flight=recovery.sent.bytes_in_flight,
+            peer_window=sender.peer_window,
+            receive_window=receiver.stream.capacity,
+            max_datagram=sender.size + DATA_HEADER_SIZE,
+            integrity=sender.check,
+            congestion=recovery.controller.name,
+        )
+
+    # ---- commands ---------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes | bytearray | memoryview, now: int) -> int:
+        """Take as much of ``data`` as the send buffer has room for; returns how many bytes.
+
+        Bytes objects of some size are kept by reference until they are acknowledged; all else is copied.
+
+        Raises:
+            OpError: the connection is over, or its sending half was closed.
+        """
+        if self.error is not None:
+            raise self.error
+        stream = self._core.sender.stream
+        if self.closed or stream.finished_writing:
+            raise ClosedError("this side has finished writing", op="write", network="rsp")
+        taken = stream.write(data)
+        if taken:
+            self._touch(self)
+        return taken
+
+    def read(self, size: int, now: int) -> bytes:
+        """Up to ``size`` bytes (all there is when negative); b"" when there is nothing yet, or at the end."""
+        data = self._core.receiver.stream.read(size)
+        if data:
+            self._after_reading()
+        return data
+
+    def readinto(self, target: memoryview, now: int) -> int:
+        """Fill ``target`` with what there is; returns how many bytes."""
+        size = self._core.receiver.stream.readinto(target)
+        if size:
+            self._after_reading()
+        return size
+
+    def _after_reading(self) -> None:
+        receiver = self._core.receiver
+        receiver.on_read()
+        if receiver.acks.due:
+            self._touch(self)
+
+    def close_write(self, now: int) -> None:
+        """End this side's stream behind what was written; reading goes on (half close)."""
+        self._core.sender.stream.finish()
+        self._touch(self)
+
+    def close(self, now: int) -> None:
+        """End both halves: what was written is still delivered; data that nobody will read is a reset.
+
+        As with TCP, closing while received data is unread resets the connection (RFC 2525 section 2.17).
+        """
+        core = self._core
+        core.reading_closed = True
+        if core.state in (State.SYN_SENT, State.CLOSED):
+            core.end(None, now)
+        elif self.readable:
+            core.reset(Reason.CLOSED, None, now)
+        else:
+            core.close(now)
+        self._touch(self)
+
+    def abort(self, now: int) -> None:
+        """End the connection at once; the peer is told with a RESET."""
+        core = self._core
+        if core.state is State.SYN_SENT:
+            core.end(None, now)
+        elif not core.closed:
+            core.reset(Reason.ABORTED, None, now)
+        self._touch(self)
+
+    # ---- for the endpoint -------------------------------------------------------------------------------------
+
+    def dial(self, now: int) -> None:
+        """Send the first SYN."""
+        self._core.dial(now)
+        self._touch(self)
+
+    def on_cookie(self, cookie: Hello, now: int) -> None:
+        """The listener's answer to the SYN."""
+        if self.state is State.SYN_SENT:
+            self._core.confirm(cookie, Terms.of(cookie), now)
+
+    def on_confirmed(self, theirs: Terms, now: int) -> None:
+        """The listener's side: the cookie came back, the peer is real. It repeats itself until it hears something."""
+        self._core.agree(theirs)
+        self._core.last_heard = now
+        self.acknowledge()
+
+    def acknowledge(self) -> None:
+        """Let the peer hear something."""
+        self._core.receiver.acks.due = True
+        self._touch(self)
+
+    def poll_transmit(self, now: int) -> Transmit | None:
+        """The next batch to send, or None."""
+        return self._outbound.poll_transmit(now)
+
+    def next_timeout(self) -> int | None:
+        """When :meth:`on_timeout` is due, ns."""
+        return self._deadlines.next()
+
+    def on_timeout(self, now: int) -> None:
+        """Act on every timer that is due."""
+        self._deadlines.expire(now)

@@ -1,0 +1,258 @@
+"""What the parts of a connection share: its streams, its recovery, its timers, and where it is in its life.
+
+:class:`~rawproto.rsp.connection.Connection` is the face to the application; :mod:`~rawproto.rsp.inbound` takes
+packets, :mod:`~rawproto.rsp.outbound` makes them, :mod:`~rawproto.rsp.deadlines` minds the clock. All work on one
+:class:`Core`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from rawproto.errors import ConnectionAborted, OpError
+from rawproto.protocol import SECOND
+from rawproto.rsp import integrity
+from rawproto.rsp.acks import MAX_ACK_DELAY
+from rawproto.rsp.congestion.base import controller
+from rawproto.rsp.handshake import choose, hello_packet
+from rawproto.rsp.header import DATA_HEADER_SIZE, Hello, Kind, Reset
+from rawproto.rsp.reasons import Reason
+from rawproto.rsp.receiver import Receiver
+from rawproto.rsp.recovery import Recovery
+from rawproto.rsp.send_stream import SendStream
+from rawproto.rsp.sender import Sender
+from rawproto.rsp.state import State, StateMachine
+from rawproto.rsp.timers import Timer, TimerTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rawproto.rsp.config import RSPConfig
+    from rawproto.rsp.handshake import Terms
+    from rawproto.rsp.trace import Trace
+
+__all__ = ["Core", "TimedOutError"]
+
+FIN_WAIT = 60 * SECOND
+"""How long the peer's half may stay open after the application closed and all was delivered (Linux tcp_fin_timeout)."""
+FIRST_RETRY = SECOND
+"""First wait for an answer to a SYN (RFC 6298 section 2, rule 2.1)."""
+MAX_RETRY = 3 * SECOND
+"""Longest wait: a dialer says every few seconds that it is there (RFC 6298 section 5.7 restarts at 3 s)."""
+MIN_CONFIRM_RETRY = SECOND // 20
+"""Shortest wait for the listener's first word after the CONFIRM."""
+
+
+class TimedOutError(ConnectionAborted, TimeoutError):
+    """The peer stopped answering: both a TimeoutError and a ConnectionAbortedError."""
+
+
+class Core:
+    """State that inbound, outbound and deadlines share."""
+
+    __slots__ = (
+        "_handshake_tries",
+        "_hello_sent_at",
+        "_machine",
+        "_max_datagram",
+        "_tell",
+        "acks_received",
+        "acks_sent",
+        "address",
+        "config",
+        "control",
+        "corrupted",
+        "error",
+        "hello",
+        "last_heard",
+        "peer_identifier",
+        "persist_tries",
+        "ping_due",
+        "probes",
+        "probes_due",
+        "reading_closed",
+        "receiver",
+        "recovery",
+        "sender",
+        "soft_error",
+        "terms",
+        "timers",
+        "trace",
+        "waiting_since",
+    )
+
+    def __init__(
+        self,
+        config: RSPConfig,
+        *,
+        address: Any,
+        terms: Terms,
+        max_datagram: int,
+        tell: Callable[[], None],
+        now: int,
+        state: State,
+    ) -> None:
+        self.config = config
+        self.address = address
+        self.terms = terms
+        self.peer_identifier = 0
+        self.error: OpError | None = None
+        self.soft_error = ""
+        """The last ICMP error: never final once established, but worth telling when the peer stays silent."""
+        self.trace: Trace | None = None
+        self.recovery = Recovery(
+            controller(config.congestion)(max_datagram - DATA_HEADER_SIZE, now), MAX_ACK_DELAY, now
+        )
+        self.sender = Sender(SendStream(config.send_buffer), self.recovery, max_datagram)
+        self.receiver = Receiver(config.initial_window, config.receive_window)
+        self.timers = TimerTable()
+        self.control: deque[bytes] = deque()
+        """Packets of the handshake and resets, ready to go."""
+        self.hello = b""
+        """The SYN or CONFIRM that is repeated until the peer is heard."""
+        self.reading_closed = False
+        """The application will not read any more."""
+        self.last_heard = now
+        self.waiting_since = now
+        """When the oldest answer that is owed began to be."""
+        self.probes_due = 0
+        self.ping_due = False
+        self.persist_tries = 0
+        self.acks_sent = self.acks_received = self.corrupted = self.probes = 0
+        self._machine = StateMachine(state)
+        self._max_datagram = max_datagram
+        self._tell = tell
+        self._handshake_tries = 0
+        self._hello_sent_at = now
+
+    @property
+    def state(self) -> State:
+        """Where the connection is in its life."""
+        return self._machine.current
+
+    @property
+    def closed(self) -> bool:
+        """The connection is over."""
+        return self._machine.current is State.CLOSED
+
+    @property
+    def remote_text(self) -> str:
+        """The peer, for messages."""
+        return f"{self.address} port {self.terms.port}"
+
+    def tell(self) -> None:
+        """The application should look again."""
+        self._tell()
+
+    # ---- handshake --------------------------------------------------------------------------------------------
+
+    def dial(self, now: int) -> None:
+        """Send the first SYN."""
+        self.hello = hello_packet(Kind.SYN, self.terms, 0)
+        self.timers.set(Timer.HANDSHAKE_LIMIT, now + int(self.config.handshake_timeout * SECOND))
+        self.send_hello(now)
+
+    def send_hello(self, now: int) -> None:
+        """Send the SYN or CONFIRM, and again when nothing is heard."""
+        first = FIRST_RETRY
+        if self.recovery.rtt.has_sample:
+            first = max(MIN_CONFIRM_RETRY, self.recovery.rtt.probe_timeout(0))
+        self._hello_sent_at = now
+        self.control.append(self.hello)
+        self.timers.set(Timer.HANDSHAKE, now + min(first << min(self._handshake_tries, 8), MAX_RETRY))
+        self._handshake_tries += 1
+
+    def confirm(self, cookie: Hello, theirs: Terms, now: int) -> None:
+        """The listener's cookie came: return it; data may follow at once."""
+        if self._handshake_tries == 1:  # a repeated SYN says nothing about the round trip (Karn's rule)
+            self.recovery.rtt.update(now - self._hello_sent_at, 0, now)
+        self.agree(theirs)
+        self.hello = hello_packet(Kind.CONFIRM, self.terms, theirs.identifier, cookie.cookie)
+        self._machine.move(State.CONFIRMING)
+        self._handshake_tries = 0
+        self.send_hello(now)
+        self.tell()
+
+    def agree(self, theirs: Terms) -> None:
+        """Both sides' terms are known: settle what the connection uses."""
+        self.peer_identifier = theirs.identifier
+        check, _ = choose(self.terms.features, theirs.features)
+        self.sender.size = min(self._max_datagram, theirs.max_datagram) - DATA_HEADER_SIZE
+        self.recovery.controller.on_max_datagram(self.sender.size)
+        self.sender.peer_window = theirs.window
+        self.sender.address(self.terms.port, self.peer_identifier, check)
+
+    def heard(self, now: int) -> None:
+        """A packet with our identifier came: the peer is there, and knows of the connection."""
+        self.last_heard = now
+        if self.hello and self.state is not State.SYN_SENT:
+            self.hello = b""
+            self.timers.stop(Timer.HANDSHAKE)
+            self.timers.stop(Timer.HANDSHAKE_LIMIT)
+            if self.state is State.CONFIRMING:
+                self._machine.move(State.ESTABLISHED)
+        if self.config.keepalive is not None and not self.closed and self.timers.get(Timer.KEEPALIVE) is None:
+            self.timers.set(Timer.KEEPALIVE, now + int(self.config.keepalive * SECOND))
+
+    # ---- the end ----------------------------------------------------------------------------------------------
+
+    def close(self, now: int) -> None:
+        """The application closed: deliver what was written, then end."""
+        self.sender.stream.finish()
+        if self.state in (State.ESTABLISHED, State.CONFIRMING):
+            self._machine.move(State.CLOSING)
+            self.timers.set(Timer.DRAIN, now + int(self.config.linger * SECOND))
+        self.check_finished(now)
+
+    def check_finished(self, now: int) -> None:
+        """Both halves done: drain. Closed and delivered, but the peer's half open: wait for it, not for ever."""
+        if self.state not in (State.ESTABLISHED, State.CLOSING) or not self.sender.stream.finished:
+            return
+        if self.receiver.stream.complete:
+            self._machine.move(State.DRAINING)
+            self.timers.set(Timer.DRAIN, now + 3 * self.recovery.rtt.probe_timeout(MAX_ACK_DELAY))
+            self.tell()
+        elif self.state is State.CLOSING:
+            self.timers.set(Timer.DRAIN, now + FIN_WAIT)
+
+    def give_up(self, reason: str, op: str, now: int) -> None:
+        """Nothing was heard for too long."""
+        if self.soft_error:
+            reason = f"{reason}; the network said: {self.soft_error}"
+        error = TimedOutError(reason, op=op, network="rsp", remote=self.remote_text)
+        if self.peer_identifier:
+            self.reset(Reason.TIMEOUT, error, now)
+        else:
+            self.end(error, now)
+
+    def violated(self, what: str, now: int) -> None:
+        """The peer did what no network fault explains."""
+        error = ConnectionAborted(
+            f"the peer broke the protocol: {what}", network="rsp", remote=self.remote_text
+        )
+        self.reset(Reason.VIOLATION, error, now)
+
+    def reset(self, reason: Reason, error: OpError | None, now: int) -> None:
+        """Tell the peer with a RESET and end; ``error`` is what the application on this side will see."""
+        reset = Reset(
+            kind=Kind.RESET,
+            port=self.terms.port,
+            connection=self.peer_identifier,
+            number=self.recovery.sent.next,
+            reason=int(reason),
+        )
+        self.control.append(integrity.fill_one(bytes(reset)))
+        self.end(error, now)
+
+    def end(self, error: OpError | None, now: int) -> None:
+        """The connection is over."""
+        if self.closed:
+            return
+        self.error = error
+        self._machine.move(State.CLOSED)
+        self.timers.stop_all()
+        self.receiver.acks.on_sent()
+        if self.trace is not None:
+            self.trace.record(now, "connectivity:connection_closed", reason=str(error) if error else "done")
+        self.tell()

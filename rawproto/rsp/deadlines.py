@@ -1,0 +1,108 @@
+"""The clock of a connection: when to look again, and what each timer means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rawproto.protocol import SECOND
+from rawproto.rsp.reasons import Reason
+from rawproto.rsp.state import State
+from rawproto.rsp.timers import Timer
+
+if TYPE_CHECKING:
+    from rawproto.rsp.core import Core
+    from rawproto.rsp.inbound import Inbound
+
+__all__ = ["Deadlines"]
+
+PROBE_PACKETS = 2
+"""Packets sent when the probe timeout fires (RFC 9002 section 6.2.4)."""
+
+
+class Deadlines:
+    """Acts on timers that are due."""
+
+    __slots__ = ("_core", "_inbound")
+
+    def __init__(self, core: Core, inbound: Inbound) -> None:
+        self._core = core
+        self._inbound = inbound
+
+    def next(self) -> int | None:
+        """The earliest deadline, ns."""
+        deadline = self._core.receiver.acks.deadline
+        other = self._core.timers.next()
+        if deadline is None or (other is not None and other < deadline):
+            return other
+        return deadline
+
+    def expire(self, now: int) -> None:
+        """Act on every timer that is due."""
+        acks = self._core.receiver.acks
+        if acks.deadline is not None and acks.deadline <= now:
+            acks.due = True
+        for timer in self._core.timers.expired(now):
+            if not self._core.closed:
+                self._expire(timer, now)
+
+    def _expire(self, timer: Timer, now: int) -> None:
+        core = self._core
+        match timer:
+            case Timer.HANDSHAKE:
+                core.send_hello(now)
+            case Timer.HANDSHAKE_LIMIT:
+                core.give_up("no answer to the handshake", "dial", now)
+            case Timer.LOSS:
+                self._on_loss(now)
+            case Timer.PERSIST:
+                core.persist_tries += 1
+                core.ping_due = True
+            case Timer.KEEPALIVE:
+                self._on_keepalive(now)
+            case Timer.IDLE:
+                self._on_idle(now)
+            case Timer.DRAIN:
+                self._on_drain(now)
+            case Timer.PACE:
+                pass  # to be polled for packets is all it is for
+
+    def _on_loss(self, now: int) -> None:
+        """A packet is lost by time, or nothing at all was heard: probe (RFC 9002 section 6.2)."""
+        recovery = self._core.recovery
+        if recovery.loss.deadline is not None:
+            self._inbound.take_back(recovery.detect_losses(now), now)
+        elif recovery.sent.packets_in_flight:
+            recovery.loss.probe_count += 1
+            self._core.probes_due = PROBE_PACKETS
+        self._inbound.set_loss_timer()
+
+    def _on_keepalive(self, now: int) -> None:
+        core = self._core
+        assert core.config.keepalive is not None
+        interval = int(core.config.keepalive * SECOND)
+        due = core.last_heard + interval
+        if due <= now:
+            core.ping_due = True
+            due = now + interval
+        core.timers.set(Timer.KEEPALIVE, due)
+
+    def _on_idle(self, now: int) -> None:
+        core = self._core
+        if not core.recovery.sent.packets_in_flight:
+            return  # nothing is owed: silence is fine; the timer starts again with the next packet
+        due = max(core.last_heard, core.waiting_since) + int(core.config.idle_timeout * SECOND)
+        if due > now:
+            core.timers.set(Timer.IDLE, due)
+            return
+        core.give_up(f"the peer was not heard for {core.config.idle_timeout:g} s", "", now)
+
+    def _on_drain(self, now: int) -> None:
+        core = self._core
+        if core.state is State.DRAINING:
+            core.end(None, now)
+        elif core.sender.stream.finished:
+            core.reset(Reason.CLOSED, None, now)  # the peer never closed its half
+        else:
+            core.give_up(
+                f"not everything was delivered within {core.config.linger:g} s of the close", "close", now
+            )

@@ -1,0 +1,231 @@
+"""Packets in: what each kind means for a connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rawproto.errors import ConnectionRefused
+from rawproto.rsp import integrity
+from rawproto.rsp.ack_packet import decode_ranges
+from rawproto.rsp.header import DATA_HEADER_SIZE, Ack, Common, Data, Kind, Reset
+from rawproto.rsp.reasons import Reason, reset_error
+from rawproto.rsp.receiver import StreamViolationError
+from rawproto.rsp.state import State
+from rawproto.rsp.timers import Timer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rawproto.rsp.core import Core
+    from rawproto.rsp.sent import Settled
+    from rawproto.wire.batch import ReceivedBatch
+    from rawproto.wire.icmp_error import ICMPError
+
+__all__ = ["Inbound"]
+
+_MAX_NUMBER = 1 << 62
+"""No sender comes near; beyond it arithmetic on 64-bit columns would not be safe."""
+_CE = 3
+"""Congestion experienced (RFC 3168 section 5)."""
+
+
+class Inbound:
+    """Takes the packets of one connection."""
+
+    __slots__ = ("_core",)
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def on_data(self, batch: ReceivedBatch, first: int, stop: int, now: int) -> None:
+        """DATA packets for this connection: rows ``first`` to ``stop`` of ``batch``, none shorter than a header."""
+        core = self._core
+        rows, lengths = batch.head[first:stop], batch.head_lengths[first:stop]
+        wrong = integrity.verify(rows, lengths, core.sender.check)
+        if wrong is not None:
+            core.corrupted += int(np.count_nonzero(wrong))
+            rows, lengths = rows[~wrong], lengths[~wrong]
+            if not len(rows):
+                return
+        headers = rows[:, :DATA_HEADER_SIZE].view(Data.dtype)[:, 0]
+        numbers = headers["number"].astype(np.int64)
+        offsets = headers["offset"].astype(np.int64)
+        if batch.ecn is not None:
+            self._note_marks(batch.ecn[first:stop])
+        self._on_stream(
+            numbers, offsets, rows[:, 5], rows[:, DATA_HEADER_SIZE:], lengths - DATA_HEADER_SIZE, now
+        )
+
+    def _note_marks(self, ecn: NDArray[np.uint8]) -> None:
+        core = self._core
+        marks = int(np.count_nonzero(ecn == _CE))
+        if marks:
+            core.receiver.acks.on_mark(marks)
+
+    def _on_stream(
+        self,
+        numbers: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        flags: NDArray[np.uint8],
+        payload: NDArray[np.uint8],
+        sizes: NDArray[np.int64],
+        now: int,
+    ) -> None:
+        core = self._core
+        core.heard(now)
+        if core.closed:
+            return
+        high = max(int(numbers.max()), int(offsets.max()))
+        if high > _MAX_NUMBER or min(int(numbers.min()), int(offsets.min())) < 0:
+            core.violated("a packet number or offset out of range", now)
+            return
+        stream = core.receiver.stream
+        before, was_complete = stream.next, stream.complete
+        try:
+            core.receiver.on_rows(numbers, offsets, flags, payload, sizes, now)
+        except StreamViolationError as fault:
+            core.violated(str(fault), now)
+            return
+        if core.reading_closed and stream.next > before:
+            core.reset(Reason.CLOSED, None, now)
+            return
+        if core.trace is not None:
+            core.trace.record(now, "transport:packets_received", first=int(numbers[0]), count=len(numbers))
+        if stream.next > before or stream.complete is not was_complete:
+            core.tell()
+            core.check_finished(now)
+
+    def on_packet(self, kind: Kind, packet: bytes, now: int) -> None:
+        """Any other packet for this connection, its length at least that of the common header."""
+        core = self._core
+        check = core.sender.check if kind in (Kind.ACK, Kind.PROBE) else integrity.CRC32
+        if check != integrity.NONE and not integrity.verify_one(packet):
+            core.corrupted += 1
+            return
+        if kind is Kind.ACK:
+            self._on_ack_packet(packet, now)
+        elif kind is Kind.PROBE:
+            core.heard(now)
+            number = Common.parse(packet)[0].number
+            if number < _MAX_NUMBER:
+                core.receiver.acks.on_received(number, number + 1, now, wanted=True)
+        elif kind is Kind.RESET:
+            self._on_reset(Reset.parse(packet)[0], now)
+
+    def _on_ack_packet(self, packet: bytes, now: int) -> None:
+        core = self._core
+        ack, _ = Ack.parse(packet)
+        view = memoryview(packet)
+        ranges, end = decode_ranges(ack, view)
+        if ranges and ack.largest >= core.recovery.sent.next:
+            # Nobody can have received what was never sent (optimistic acknowledgement).
+            core.violated(f"packet {ack.largest} was acknowledged but never sent", now)
+            return
+        core.heard(now)
+        if core.closed:
+            return
+        core.acks_received += 1
+        self._on_ack(ack, ranges, now)
+        if ack.flags.CARRIES_DATA and len(packet) >= end + 8:
+            data = np.frombuffer(packet, dtype=np.uint8)[end + 8 :]
+            self._on_stream(
+                np.array([ack.number], dtype=np.uint64).astype(np.int64),
+                np.array([int.from_bytes(view[end : end + 8], "big")], dtype=np.uint64).astype(np.int64),
+                np.array([int(ack.flags)], dtype=np.uint8),
+                data.reshape(1, -1),
+                np.array([len(data)], dtype=np.int64),
+                now,
+            )
+
+    def _on_ack(self, ack: Ack, ranges: list[tuple[int, int]], now: int) -> None:
+        core = self._core
+        sender, stream = core.sender, core.sender.stream
+        room = stream.room
+        if ack.window > sender.peer_window:
+            sender.peer_window = ack.window
+            core.persist_tries = 0
+        outcome = core.recovery.on_ack(ranges, ack.largest, ack.delay * 1000, ack.marks, now)
+        settled = outcome.acknowledged
+        for start, stop in settled.stream:
+            stream.on_acknowledged(start, stop)
+        if settled.fin:
+            stream.fin_acked, stream.fin_pending = True, False
+        self.take_back(outcome.lost, now)
+        if core.trace is not None and settled.count:
+            core.trace.record(now, "transport:packets_acked", ranges=ranges[:4], acked_end=stream.acked_end)
+            core.trace.metrics(now, core.recovery)
+        if settled.count:
+            core.probes_due = 0
+        self.set_loss_timer()
+        if stream.room > room or settled.fin or (settled.count and not stream.unacknowledged):
+            core.tell()
+            core.check_finished(now)
+
+    def take_back(self, lost: Settled, now: int) -> None:
+        """What lost packets carried goes out again."""
+        core = self._core
+        if not lost.count:
+            return
+        stream = core.sender.stream
+        for start, stop in lost.stream:
+            stream.on_lost(start, stop)
+        if lost.fin and not stream.fin_acked:
+            stream.fin_pending = True
+        if core.trace is not None:
+            core.trace.record(now, "recovery:packets_lost", ranges=lost.stream, count=lost.count)
+
+    def _on_reset(self, reset: Reset, now: int) -> None:
+        core = self._core
+        if reset.flags.ECHO and not self._echo_counts(reset.number):
+            return
+        if core.sender.stream.finished and core.receiver.stream.complete:
+            core.end(None, now)  # both halves are done: only the quiet time was left
+            return
+        if (
+            reset.flags.ECHO
+            and core.sender.stream.acked_end == core.sender.stream.end
+            and core.receiver.stream.complete
+        ):
+            core.end(None, now)  # only the acknowledgement of our end was lost
+            return
+        local, remote = f"port {core.terms.source_port}", f"{core.address} port {core.terms.port}"
+        connecting = core.state in (State.SYN_SENT, State.CONFIRMING)
+        core.end(reset_error(reset.reason, connecting=connecting, local=local, remote=remote), now)
+
+    def _echo_counts(self, number: int) -> bool:
+        """Whether to believe that the receiver of our packet ``number`` does not know the connection.
+
+        Only who saw our packet can echo its identifier. But a listener says so rightly of data that overtook the
+        CONFIRM, and what was said before the peer was last heard is out of date.
+        """
+        core = self._core
+        sent = core.recovery.sent
+        if core.state is State.CONFIRMING or not sent.knows(number):
+            return False
+        return sent.sent_at(number) > core.last_heard
+
+    def on_icmp(self, error: ICMPError, now: int) -> None:
+        """An ICMP error that quotes a packet of this connection: final only while dialing (RFC 5927 section 5)."""
+        core = self._core
+        core.soft_error = f"{error.kind.value} (said by {error.reporter})"
+        if core.state is State.SYN_SENT and error.kind.name in ("PROTOCOL_UNREACHABLE", "PORT_UNREACHABLE"):
+            core.end(
+                ConnectionRefused(
+                    f"nothing there speaks the protocol: {core.soft_error}",
+                    op="dial",
+                    network="rsp",
+                    remote=f"{core.address} port {core.terms.port}",
+                ),
+                now,
+            )
+
+    def set_loss_timer(self) -> None:
+        """Bring the loss timer up to date with what is in flight."""
+        core = self._core
+        deadline = core.recovery.timeout()
+        if deadline is None:
+            core.timers.stop(Timer.LOSS)
+        else:
+            core.timers.set(Timer.LOSS, deadline)

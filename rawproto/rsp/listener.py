@@ -1,0 +1,70 @@
+"""A port that takes connections: a queue of finished handshakes, and nothing else."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rawproto.rsp.connection import Connection
+
+__all__ = ["Listener"]
+
+
+class Listener:
+    """Connections wait here, oldest first, until the application accepts them.
+
+    A handshake costs the listener no memory: only when the cookie returns is a connection made, and only while
+    fewer than ``backlog`` wait. Beyond that the CONFIRM is ignored; the dialer repeats it, and gets in when there
+    is room again.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        backlog: int,
+        admit: Callable[[Any], bool] | None,
+        close: Callable[[Listener, int], None],
+    ) -> None:
+        self.port = port
+        self.backlog = backlog
+        self.closed = False
+        self._admit = admit
+        self._close = close
+        self._waiting: deque[Connection] = deque()
+
+    def __len__(self) -> int:
+        """Connections that wait to be accepted."""
+        return len(self._waiting)
+
+    @property
+    def full(self) -> bool:
+        """No further connection may wait."""
+        return len(self._waiting) >= self.backlog
+
+    def admits(self, address: Any) -> bool:
+        """Whether a dialer at ``address`` may connect; asked before anything is kept for it."""
+        return self._admit is None or self._admit(address)
+
+    def put(self, connection: Connection) -> None:
+        """Queue a connection whose handshake is over."""
+        self._waiting.append(connection)
+
+    def accept(self) -> Connection | None:
+        """The oldest waiting connection, or None."""
+        if not self._waiting:
+            return None
+        connection = self._waiting.popleft()
+        connection.accepted_from = None
+        return connection
+
+    def close(self, now: int) -> None:
+        """Take no more connections; those that wait are aborted, those accepted live on."""
+        if self.closed:
+            return
+        self.closed = True
+        while self._waiting:
+            self._waiting.popleft().abort(now)
+        self._close(self, now)

@@ -1,0 +1,186 @@
+"""Packets out: what a connection sends next, and what it waits for when it may not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rawproto.protocol import SECOND
+from rawproto.rsp import integrity
+from rawproto.rsp.ack_packet import MAX_ACK_RANGES, encode_ack
+from rawproto.rsp.acks import MAX_ACK_DELAY
+from rawproto.rsp.header import ACK_HEADER_SIZE, Data, Kind, RSPFlags
+from rawproto.rsp.sent import CARRIES_FIN, CARRIES_PROBE, CARRIES_STREAM
+from rawproto.rsp.state import State
+from rawproto.rsp.timers import Timer
+from rawproto.wire.batch import Batch, Transmit
+
+if TYPE_CHECKING:
+    from rawproto.rsp.core import Core
+    from rawproto.rsp.inbound import Inbound
+
+__all__ = ["Outbound"]
+
+MAX_PERSIST = 60 * SECOND
+"""Longest time between two probes of a closed window."""
+
+
+class Outbound:
+    """Makes the packets of one connection."""
+
+    __slots__ = ("_core", "_inbound")
+
+    def __init__(self, core: Core, inbound: Inbound) -> None:
+        self._core = core
+        self._inbound = inbound
+
+    def poll_transmit(self, now: int) -> Transmit | None:
+        """The next batch to send, or None."""
+        core = self._core
+        if core.control:
+            return self._single(core.control.popleft())
+        if core.closed or core.state is State.SYN_SENT:
+            return None
+        acks = core.receiver.acks
+        if acks.pending:
+            packet = self._ack_with_data(now) or (self._ack_packet(now) if acks.due else None)
+            if packet is not None:
+                return self._single(packet)
+        batch = self._next_batch(now)
+        if batch is None:
+            return None
+        return Transmit(batch, core.address)
+
+    def _next_batch(self, now: int) -> Batch | None:
+        core = self._core
+        sent = core.recovery.sent
+        before = sent.packets_in_flight
+        batch = None
+        if core.probes_due:
+            core.probes_due -= 1
+            core.probes += 1
+            batch = core.sender.probe(now) or self._ping(now)
+        elif core.ping_due:
+            core.ping_due = False
+            batch = self._ping(now)
+        if batch is None:
+            batch = core.sender.next_batch(now)
+        if batch is None:
+            self._wait_for_room(now)
+            return None
+        self._after_sending(before, now)
+        if core.trace is not None:
+            self._trace_sent(batch, now)
+        return batch
+
+    def _after_sending(self, before: int, now: int) -> None:
+        core = self._core
+        if not before:
+            core.waiting_since = now
+            if core.timers.get(Timer.IDLE) is None:
+                core.timers.set(Timer.IDLE, now + int(core.config.idle_timeout * SECOND))
+        core.timers.stop(Timer.PERSIST)
+        self._inbound.set_loss_timer()
+
+    def _wait_for_room(self, now: int) -> None:
+        """Nothing may go out now: arm the timer of what holds it back."""
+        core = self._core
+        stream, recovery = core.sender.stream, core.recovery
+        core.timers.stop(Timer.PACE)
+        if not stream.has_lost() and stream.next == stream.end and not stream.fin_pending:
+            return
+        if not recovery.blocked_by_application:
+            if recovery.window_room() > 0:
+                core.timers.set(Timer.PACE, recovery.pace_until(now))
+        elif not recovery.sent.packets_in_flight and core.timers.get(Timer.PERSIST) is None:
+            wait = recovery.rtt.probe_timeout(MAX_ACK_DELAY) << min(core.persist_tries, 20)
+            core.timers.set(Timer.PERSIST, now + min(wait, MAX_PERSIST))
+
+    def _ping(self, now: int) -> Batch:
+        """A numbered packet without data, to be acknowledged at once."""
+        core = self._core
+        zero = np.zeros(1, dtype=np.int64)
+        number = core.recovery.on_sent(now, zero, zero, CARRIES_PROBE, 0)
+        # The offset says nothing here; the eight bytes keep any answer shorter than the question.
+        probe = Data(
+            kind=Kind.PROBE,
+            flags=RSPFlags(RSPFlags.ACK_NOW),
+            port=core.terms.port,
+            connection=core.peer_identifier,
+            number=number,
+        )
+        return Batch.from_datagrams([integrity.fill_one(bytes(probe))])
+
+    def _ack_fields(self, now: int) -> dict[str, Any]:
+        core = self._core
+        acks = core.receiver.acks
+        return {
+            "port": core.terms.port,
+            "connection": core.peer_identifier,
+            "window": core.receiver.advertise(),
+            "ranges": acks.ranges(MAX_ACK_RANGES),
+            "delay": now - acks.largest_at,
+            "marks": acks.congestion_marks,
+        }
+
+    def _ack_packet(self, now: int) -> bytes:
+        core = self._core
+        packet = encode_ack(number=core.recovery.sent.next, **self._ack_fields(now))
+        core.receiver.acks.on_sent()
+        core.acks_sent += 1
+        return self._checked(packet)
+
+    def _ack_with_data(self, now: int) -> bytes | None:
+        """An acknowledgement and a small piece of new data in one packet, or None when there is no such piece."""
+        core = self._core
+        sender, stream = core.sender, core.sender.stream
+        size = stream.end - stream.next
+        limit = sender.size - ACK_HEADER_SIZE - 8 * MAX_ACK_RANGES
+        if not 0 < size <= limit or stream.end > sender.peer_window or stream.has_lost() or core.probes_due:
+            return None
+        if core.recovery.allowance(now) < size:
+            return None
+        start, stop = stream.next, stream.end
+        before = core.recovery.sent.packets_in_flight
+        offsets, lengths = np.array([start]), np.array([size])
+        fin = stream.finished_writing
+        carries = CARRIES_STREAM | (CARRIES_FIN if fin else 0)
+        number = core.recovery.on_sent(now, offsets, lengths, carries, size)
+        array, index, _ = stream.locate(start, stop, size)
+        flags = RSPFlags.CARRIES_DATA | (RSPFlags.FIN if fin else 0)
+        front = encode_ack(number=number, flags=flags, **self._ack_fields(now))
+        stream.on_sent(start, stop)
+        if fin:
+            stream.fin_pending = False
+        sender.packets += 1
+        sender.bytes += size
+        core.receiver.acks.on_sent()
+        core.acks_sent += 1
+        self._after_sending(before, now)
+        return self._checked(front + start.to_bytes(8, "big") + array[index : index + size].tobytes())
+
+    def _checked(self, packet: bytes) -> bytes:
+        core = self._core
+        return packet if core.sender.check == integrity.NONE else integrity.fill_one(packet)
+
+    def _single(self, packet: bytes) -> Transmit:
+        core = self._core
+        return Transmit(Batch.from_datagrams([packet]), core.address)
+
+    def _trace_sent(self, batch: Batch, now: int) -> None:
+        core = self._core
+        assert core.trace is not None
+        if batch.tail_lengths is None:
+            return
+        headers = batch.head.view(Data.dtype)[:, 0]
+        core.trace.record(
+            now,
+            "transport:packets_sent",
+            first=int(headers["number"][0]),
+            offset=int(headers["offset"][0]),
+            count=len(batch),
+            length=int(batch.tail_lengths.sum()),
+            retransmission=int(headers["offset"][0]) + int(batch.tail_lengths.sum())
+            < core.sender.stream.next,
+        )

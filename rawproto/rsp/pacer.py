@@ -1,0 +1,48 @@
+"""Pacing: spread a window over the round trip instead of sending it in one burst.
+
+A token bucket filled at the controller's rate (RFC 9002 section 7.7):
+
+    tokens(t) = min(burst, tokens(t0) + rate * (t - t0))
+
+The bucket holds what the rate yields in two milliseconds, and never less than a batch's worth of datagrams, so
+that fast paths are not slowed by the driver's timer and slow ones see no bursts beyond the initial window.
+"""
+
+from __future__ import annotations
+
+from rawproto.protocol import MILLISECOND, SECOND
+
+__all__ = ["Pacer"]
+
+BURST_TIME = 2 * MILLISECOND
+BURST_DATAGRAMS = 10
+
+
+class Pacer:
+    """Token bucket in bytes."""
+
+    __slots__ = ("_at", "_rate", "_tokens")
+
+    def __init__(self, now: int) -> None:
+        self._at = now
+        self._tokens = float("inf")
+        self._rate = 0.0
+
+    def allowance(self, now: int, rate: float, max_datagram: int) -> int:
+        """Bytes that may go now, at ``rate`` bytes a second."""
+        burst = max(BURST_DATAGRAMS * max_datagram, rate * BURST_TIME / SECOND)
+        self._tokens = min(burst, self._tokens + self._rate * (now - self._at) / SECOND)
+        self._at = now
+        self._rate = rate
+        return int(self._tokens)
+
+    def sent(self, size: int) -> None:
+        """``size`` bytes went out; the bucket may go into debt by less than one batch."""
+        self._tokens -= size
+
+    def next_time(self, now: int, size: int) -> int:
+        """When ``size`` bytes will be allowed, in nanoseconds."""
+        missing = size - self._tokens
+        if missing <= 0:
+            return now
+        return now + int(missing * SECOND / max(self._rate, 1.0)) + 1

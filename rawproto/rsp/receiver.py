@@ -1,0 +1,160 @@
+"""The receiving side of a connection: rows of data packets into the stream, numbers into the acknowledgements.
+
+The unit is a *run*: packets that follow each other in number and in the stream. Undisturbed, a whole batch is one
+run and costs a few array operations; a hole or a repeated packet costs one run more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rawproto.rsp.acks import AckTracker
+from rawproto.rsp.header import RSPFlags
+from rawproto.rsp.receive_stream import ReceiveStream
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Receiver", "StreamViolationError"]
+
+_FIN, _ACK_NOW, _BLOCKED = int(RSPFlags.FIN), int(RSPFlags.ACK_NOW), int(RSPFlags.BLOCKED)
+
+
+class StreamViolationError(Exception):
+    """The peer broke a rule that no network fault explains: the connection is reset."""
+
+
+class Receiver:
+    """Stream, acknowledgement state and window of the bytes that come in."""
+
+    __slots__ = (
+        "_advertised",
+        "_blocked",
+        "_grow_beyond",
+        "_max_window",
+        "acks",
+        "bytes",
+        "duplicates",
+        "packets",
+        "refused",
+        "stream",
+    )
+
+    def __init__(self, window: int, max_window: int) -> None:
+        self.stream = ReceiveStream(window)
+        self.acks = AckTracker()
+        self.packets = 0
+        self.bytes = 0
+        self.duplicates = 0
+        self.refused = 0
+        self._blocked = False
+        self._grow_beyond = 0
+        self._max_window = max_window
+        self._advertised = window
+
+    def on_rows(
+        self,
+        numbers: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        flags: NDArray[np.uint8],
+        rows: NDArray[np.uint8],
+        sizes: NDArray[np.int64],
+        now: int,
+    ) -> None:
+        """Take data packets: number, offset and flags of each, its payload as a row, and the payload's size.
+
+        Raises:
+            StreamViolationError: data beyond the stated end, or two different ends.
+        """
+        count = len(numbers)
+        self.packets += count
+        if count == 1:
+            self._on_run(int(numbers[0]), int(offsets[0]), rows, sizes, int(flags[0]), now)
+            return
+        together = int(np.bitwise_or.reduce(flags))
+        last_size = sizes[-1]
+        # A run: numbers and offsets go on, all of one size (the last may be shorter), the end only on the last.
+        breaks = (
+            (numbers[1:] != numbers[:-1] + 1)
+            | (offsets[1:] != offsets[:-1] + sizes[:-1])
+            | (sizes[1:] > sizes[:-1])
+        )
+        if together & _FIN:
+            breaks |= (flags[:-1] & _FIN) != 0
+        if not breaks.any() and (count == 2 or sizes[0] == sizes[-2]) and last_size <= sizes[0]:
+            self._on_run(int(numbers[0]), int(offsets[0]), rows, sizes, together, now)
+            return
+        if count > 2:
+            breaks[1:] |= sizes[1:-1] < sizes[:-2]  # behind a shorter packet a new run begins
+        begin = 0
+        for end in (*(np.flatnonzero(breaks) + 1).tolist(), count):
+            run = slice(begin, end)
+            merged = int(np.bitwise_or.reduce(flags[run]))
+            self._on_run(int(numbers[begin]), int(offsets[begin]), rows[run], sizes[run], merged, now)
+            begin = end
+
+    def _on_run(
+        self,
+        number: int,
+        offset: int,
+        rows: NDArray[np.uint8],
+        sizes: NDArray[np.int64],
+        flags: int,
+        now: int,
+    ) -> None:
+        count = len(rows)
+        size, last = int(sizes[0]), int(sizes[-1])
+        stop = offset + size * (count - 1) + last
+        stream = self.stream
+        if stream.contradicts_end(stop):
+            raise StreamViolationError(f"data up to offset {stop}, beyond the end at {stream.final_size}")
+        if stream.would_refuse(offset, stop):
+            if count > 1:  # part of the run may fit
+                for index in range(count):
+                    one = slice(index, index + 1)
+                    # The end belongs to the last packet alone.
+                    mine = flags if index == count - 1 else flags & ~_FIN
+                    self._on_run(number + index, offset + index * size, rows[one], sizes[one], mine, now)
+                return
+            self.refused += 1
+            self.acks.due = True
+            return
+        if self.acks.seen(number, number + count):
+            self.duplicates += count if self.acks.duplicates(number, number + count) else 1
+        if flags & _FIN and not stream.finish(stop):
+            raise StreamViolationError(f"the stream ends at {stop}, but ended at {stream.final_size} before")
+        self._store(offset, rows, size, last)
+        self.bytes += stop - offset
+        if flags & _BLOCKED and stop > self._grow_beyond:
+            self._blocked = True
+        self.acks.on_received(number, number + count, now, wanted=bool(flags & (_ACK_NOW | _FIN)))
+
+    def _store(self, offset: int, rows: NDArray[np.uint8], size: int, last: int) -> None:
+        if last == size:
+            if size:
+                self.stream.write(offset, rows[:, :size])
+            return
+        full = len(rows) - 1
+        if full:
+            self.stream.write(offset, rows[:full, :size])
+        if last:
+            self.stream.write(offset + full * size, rows[full:, :last])
+
+    def on_read(self) -> None:
+        """The application has read: offer the room when it is worth a packet (RFC 9293 section 3.8.6.2.2)."""
+        stream = self.stream
+        if self._blocked:
+            # The sender says that the window holds it back, and the application keeps up: the path is longer than
+            # the window. What the sender says of an edge older than this one does not count again.
+            stream.capacity = min(2 * stream.capacity, self._max_window)
+            self._blocked = False
+            self._grow_beyond = self._advertised
+        if stream.final_size is None and stream.window_end - self._advertised >= stream.capacity // 2:
+            self.acks.due = True
+
+    def advertise(self) -> int:
+        """The window end to state in a packet that goes out now."""
+        self._advertised = max(self._advertised, self.stream.window_end)
+        return self._advertised

@@ -1,0 +1,207 @@
+"""The sending half of the byte stream: what was written, what must be sent, what the peer has.
+
+Large writes are kept by reference, not copied: each packet points into the very bytes the application handed over,
+and the reference is dropped once they are acknowledged. Small writes are gathered in chunks of their own.
+
+The half finishes when everything written and the end of the stream are acknowledged.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rawproto.rsp.ranges import RangeSet
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["SendStream"]
+
+REFERENCE_FROM = 16 * 1024
+"""Writes of at least this many bytes are kept by reference when they cannot change under us."""
+_CHUNK = 64 * 1024
+
+
+class SendStream:
+    """Offsets are absolute: the first byte of the stream is 0."""
+
+    __slots__ = (
+        "_acknowledged",
+        "_chunks",
+        "_lost",
+        "_starts",
+        "_tail_room",
+        "acked_end",
+        "end",
+        "fin_acked",
+        "fin_pending",
+        "finished_writing",
+        "limit",
+        "next",
+    )
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        """Most bytes kept: written and not yet acknowledged."""
+        self.end = 0
+        """Offset behind the last byte written."""
+        self.next = 0
+        """Offset of the first byte never sent."""
+        self.acked_end = 0
+        """Everything below this offset is acknowledged."""
+        self.finished_writing = False
+        self.fin_pending = False
+        self.fin_acked = False
+        self._acknowledged = RangeSet()
+        self._lost = RangeSet()
+        self._starts: list[int] = []
+        self._chunks: list[NDArray[np.uint8]] = []
+        self._tail_room = 0
+
+    @property
+    def room(self) -> int:
+        """Bytes that :meth:`write` would take now."""
+        return 0 if self.finished_writing else max(0, self.limit - (self.end - self.acked_end))
+
+    @property
+    def unacknowledged(self) -> int:
+        """Bytes written and not yet known to have arrived."""
+        return self.end - self.acked_end
+
+    @property
+    def finished(self) -> bool:
+        """Everything, the end included, has been acknowledged."""
+        return self.fin_acked and self.acked_end == self.end
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Take as much of ``data`` as there is room for; returns how many bytes that was."""
+        view = memoryview(data)
+        if view.format != "B" or view.ndim != 1:
+            view = view.cast("B")
+        size = min(len(view), self.room)
+        if not size:
+            return 0
+        view = view[:size]
+        if size >= REFERENCE_FROM and type(view.obj) is bytes:
+            self._append_chunk(np.frombuffer(view, dtype=np.uint8), 0)
+            self.end += size
+        else:
+            self._append_copy(view)
+        return size
+
+    def _append_chunk(self, chunk: NDArray[np.uint8], room: int) -> None:
+        self._starts.append(self.end)
+        self._chunks.append(chunk)
+        self._tail_room = room
+
+    def _append_copy(self, view: memoryview) -> None:
+        source = np.frombuffer(view, dtype=np.uint8)
+        while len(source):
+            if not self._tail_room:
+                # A connection that says little should cost little: the first chunk fits the write.
+                size = _CHUNK if self._chunks or len(source) > _CHUNK // 8 else max(1024, 2 * len(source))
+                self._append_chunk(np.empty(size, dtype=np.uint8), size)
+            piece = source[: self._tail_room]
+            chunk = self._chunks[-1]
+            at = len(chunk) - self._tail_room
+            chunk[at : at + len(piece)] = piece
+            self._tail_room -= len(piece)
+            self.end += len(piece)
+            source = source[len(piece) :]
+
+    def finish(self) -> None:
+        """No more will be written; the end of the stream goes out behind the last byte."""
+        if not self.finished_writing:
+            self.finished_writing = True
+            self.fin_pending = True
+
+    def has_lost(self) -> bool:
+        """Something must be sent again."""
+        return bool(len(self._lost))
+
+    def lost_range(self, size: int) -> tuple[int, int] | None:
+        """The lowest ``size`` bytes (or fewer) in a row that must be sent again, or None."""
+        if not len(self._lost):
+            return None
+        start, stop = self._lost.first
+        return start, min(stop, start + size)
+
+    def new_range(self, size: int, window_end: int) -> tuple[int, int] | None:
+        """The next ``size`` bytes (or fewer) never sent, below the peer's window, or None."""
+        stop = min(self.end, window_end, self.next + size)
+        return (self.next, stop) if stop > self.next else None
+
+    def oldest_range(self, size: int) -> tuple[int, int] | None:
+        """The lowest ``size`` bytes (or fewer) sent and not acknowledged: what a probe carries."""
+        stop = min(self.next, self.acked_end + size)
+        return (self.acked_end, stop) if stop > self.acked_end else None
+
+    def locate(self, start: int, stop: int, unit: int) -> tuple[NDArray[np.uint8], int, int]:
+        """Where the bytes ``[start, stop)`` lie: a flat array, the index of ``start`` in it, and the stop found.
+
+        The stop is brought down to whole units of ``unit`` bytes in one chunk; a unit that lies across chunks is
+        returned alone, as a copy.
+        """
+        index = bisect_right(self._starts, start) - 1
+        chunk, chunk_start = self._chunks[index], self._starts[index]
+        chunk_stop = self._starts[index + 1] if index + 1 < len(self._starts) else self.end
+        if stop <= chunk_stop:
+            return chunk, start - chunk_start, stop
+        whole = (chunk_stop - start) // unit
+        if whole:
+            return chunk, start - chunk_start, start + whole * unit
+        return self._gather(index, start, min(stop, start + unit))
+
+    def _gather(self, index: int, start: int, stop: int) -> tuple[NDArray[np.uint8], int, int]:
+        out = np.empty(stop - start, dtype=np.uint8)
+        at = start
+        while at < stop:
+            limit = self._starts[index + 1] if index + 1 < len(self._starts) else self.end
+            take = min(stop, limit) - at
+            begin = at - self._starts[index]
+            out[at - start : at - start + take] = self._chunks[index][begin : begin + take]
+            at += take
+            index += 1
+        return out, 0, stop
+
+    def on_sent(self, start: int, stop: int) -> None:
+        """``[start, stop)`` went out, for the first time or again."""
+        if stop > self.next:
+            self.next = stop
+        if len(self._lost):
+            self._lost.remove(start, stop)
+
+    def on_acknowledged(self, start: int, stop: int) -> int:
+        """The peer has ``[start, stop)``; returns by how many bytes the acknowledged prefix grew."""
+        if len(self._lost):
+            self._lost.remove(start, stop)
+        before = self.acked_end
+        if start <= before:
+            if stop <= before:
+                return 0
+            self.acked_end = stop
+        else:
+            self._acknowledged.add(start, stop)
+            return 0
+        while len(self._acknowledged) and self._acknowledged.first[0] <= self.acked_end:
+            self.acked_end = max(self.acked_end, self._acknowledged.drop_first()[1])
+        self._release()
+        return self.acked_end - before
+
+    def on_lost(self, start: int, stop: int) -> None:
+        """``[start, stop)`` was lost: send again what the peer does not have of it."""
+        for low, high in self._acknowledged.missing(max(start, self.acked_end), stop):
+            self._lost.add(low, high)
+
+    def _release(self) -> None:
+        """Let go of chunks that are acknowledged to their end."""
+        if self.acked_end == self.end:
+            free, self._tail_room = len(self._chunks), 0
+        else:
+            free = bisect_right(self._starts, self.acked_end) - 1
+        if free > 0:
+            del self._starts[:free]
+            del self._chunks[:free]

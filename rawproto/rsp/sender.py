@@ -1,0 +1,210 @@
+"""The sending side of a connection: what goes out next, and as which packets.
+
+Lost data goes before new data; both are cut into equal packets of one contiguous range, so that a batch is a few
+array operations: headers by arithmetic on whole columns, payload by reference into what the application wrote.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rawproto.rsp import integrity
+from rawproto.rsp.header import DATA_HEADER_SIZE, Data, Kind, RSPFlags
+from rawproto.rsp.sent import CARRIES_FIN, CARRIES_STREAM
+from rawproto.wire.batch import Batch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rawproto.rsp.recovery import Recovery
+    from rawproto.rsp.send_stream import SendStream
+
+__all__ = ["MAX_BATCH", "Sender"]
+
+MAX_BATCH = 64
+"""Packets in one batch: what one call to the kernel takes (architecture, decision 1)."""
+
+_STEPS = np.arange(MAX_BATCH, dtype=np.int64)
+_HEADER_LENGTHS = np.full(MAX_BATCH, DATA_HEADER_SIZE, dtype=np.int64)
+_FIN, _ACK_NOW, _BLOCKED = int(RSPFlags.FIN), int(RSPFlags.ACK_NOW), int(RSPFlags.BLOCKED)
+
+
+class Sender:
+    """Cuts the stream into packets and enters them in the recovery's ledger."""
+
+    __slots__ = (
+        "_asked_at",
+        "_rows",
+        "bytes",
+        "bytes_retransmitted",
+        "check",
+        "packets",
+        "packets_retransmitted",
+        "peer_window",
+        "recovery",
+        "size",
+        "stream",
+    )
+
+    def __init__(self, stream: SendStream, recovery: Recovery, max_datagram: int) -> None:
+        self.stream = stream
+        self.recovery = recovery
+        self.peer_window = 0
+        """First stream offset the peer does not take yet."""
+        self.size = max_datagram - DATA_HEADER_SIZE
+        """Payload bytes of a full packet."""
+        self.check = integrity.CRC32
+        self.packets = 0
+        self.bytes = 0
+        self.packets_retransmitted = 0
+        self.bytes_retransmitted = 0
+        self._asked_at = 0  # bytes sent when an acknowledgement was last asked for
+        self._rows: NDArray[np.void] = np.zeros(0, dtype=Data.dtype)
+
+    def address(self, port: int, connection: int, check: str) -> None:
+        """Fill in what every packet of the connection bears."""
+        self.check = check
+        template = np.zeros(1, dtype=Data.dtype)
+        template["kind"], template["port"], template["connection"] = Kind.DATA, port, connection
+        self._rows = template
+
+    def _room_for_rows(self, count: int) -> NDArray[np.void]:
+        if len(self._rows) < count:
+            # Grown when first needed: an idle connection holds one row.
+            self._rows = np.repeat(self._rows[:1], 8 if count <= 8 else MAX_BATCH)
+        return self._rows[:count]
+
+    def next_batch(self, now: int) -> Batch | None:
+        """The next batch that windows and pacer let go, or None."""
+        stream = self.stream
+        lost = stream.has_lost()
+        if not lost and stream.next == stream.end and not stream.fin_pending:
+            if not self.recovery.blocked_by_application and self.recovery.allowance(now) > 0:
+                self.recovery.on_application_limited()
+            return None
+        allowed = self.recovery.allowance(now)
+        if allowed <= 0:
+            self.recovery.blocked_by_application = False
+            return None
+        picked = self._pick(allowed, lost)
+        if picked is None:
+            return self._end_alone(now)
+        self.recovery.blocked_by_application = False
+        start, stop, again = picked
+        return self.build(start, stop, now, again=again)
+
+    def _pick(self, allowed: int, lost: bool) -> tuple[int, int, bool] | None:
+        """(start, stop, sent before) of the next range, in whole packets unless it is the end of the data."""
+        size, stream = self.size, self.stream
+        most = min(allowed, MAX_BATCH * size)
+        # The window may be overshot by less than a packet, or small windows would be left half empty.
+        most = max(size, most - most % size)
+        if lost:
+            found = stream.lost_range(most)
+            if found is not None:
+                return (*found, True)
+        new = stream.new_range(most, self.peer_window)
+        if new is None:
+            return None
+        start, stop = new
+        short = (stop - start) % size
+        if short and stop < stream.end and (stop - start > size or self.recovery.sent.packets_in_flight):
+            # Silly window avoidance (RFC 9293 section 3.8.6.2.1): cut by the window, not by the data.
+            stop -= short
+            if stop <= start:
+                return None
+        return start, stop, False
+
+    def _end_alone(self, now: int) -> Batch | None:
+        """The end of the stream in a packet without data."""
+        stream = self.stream
+        if not stream.fin_pending or stream.next < stream.end:
+            self.recovery.on_application_limited()  # held back by the peer's window
+            return None
+        return self._empty(now, stream.end, _FIN | _ACK_NOW, CARRIES_FIN)
+
+    def _empty(self, now: int, offset: int, flags: int, carries: int) -> Batch:
+        self.stream.fin_pending = False
+        offsets, lengths = np.array([offset]), np.zeros(1, dtype=np.int64)
+        number = self.recovery.on_sent(now, offsets, lengths, carries, 0)
+        rows = self._room_for_rows(1)
+        rows["number"], rows["offset"], rows["flags"] = number, offset, flags
+        batch = Batch(rows.view(np.uint8).reshape(1, DATA_HEADER_SIZE), _HEADER_LENGTHS[:1])
+        integrity.fill(batch, self.check)
+        self.packets += 1
+        return batch
+
+    def probe(self, now: int) -> Batch | None:
+        """A packet for the probe timeout: new data if the window takes it, else the oldest unacknowledged."""
+        stream = self.stream
+        found = stream.lost_range(self.size)
+        again = found is not None
+        if found is None:
+            found = stream.new_range(self.size, self.peer_window)
+        if found is None:
+            found, again = stream.oldest_range(self.size), True
+        if found is not None:
+            return self.build(*found, now, again=again, ask=True)
+        if stream.finished_writing and not stream.fin_acked:
+            return self._empty(now, stream.end, _FIN | _ACK_NOW, CARRIES_FIN)
+        return None
+
+    def build(self, start: int, stop: int, now: int, *, again: bool, ask: bool = False) -> Batch:
+        """The range ``[start, stop)`` as a batch, entered in the ledger."""
+        size, stream = self.size, self.stream
+        payload, index, stop = stream.locate(start, stop, size)
+        total = stop - start
+        count = -(-total // size)
+        steps = size * _STEPS[:count]
+        offsets = start + steps
+        lengths = np.full(count, size, dtype=np.int64)
+        lengths[-1] = total - (count - 1) * size
+        carries_end = stream.finished_writing and stop == stream.end
+        first = self.recovery.on_sent(now, offsets, lengths, CARRIES_STREAM, total)
+        if carries_end:
+            self.recovery.sent.mark_fin(first + count - 1)
+            stream.fin_pending = False
+        stream.on_sent(start, stop)
+        rows = self._room_for_rows(count)
+        rows["number"] = _STEPS[:count] + first
+        rows["offset"] = offsets
+        rows["flags"] = 0
+        rows["flags"][-1] = self._flags(total, stop, carries_end=carries_end, ask=ask)
+        batch = Batch(
+            rows.view(np.uint8).reshape(count, DATA_HEADER_SIZE),
+            _HEADER_LENGTHS[:count],
+            payload,
+            index + steps,
+            lengths,
+        )
+        integrity.fill(batch, self.check)
+        self._count(count, total, again=again)
+        return batch
+
+    def _flags(self, total: int, stop: int, *, carries_end: bool, ask: bool) -> int:
+        """Flags of the last packet of a batch: the end, and whether an acknowledgement is wanted now."""
+        stream, recovery = self.stream, self.recovery
+        flags = _FIN if carries_end else 0
+        if stop >= self.peer_window - self.size and stop < stream.end:
+            flags |= _BLOCKED
+        waiting = stop < stream.end or stream.has_lost()
+        unasked = self.bytes + total - self._asked_at
+        if (
+            ask
+            or carries_end
+            or (waiting and unasked * 4 >= recovery.controller.window)
+            or (waiting and recovery.window_room() < self.size)
+            or flags & _BLOCKED
+        ):
+            flags |= _ACK_NOW
+            self._asked_at = self.bytes + total
+        return flags
+
+    def _count(self, count: int, total: int, *, again: bool) -> None:
+        self.packets += count
+        self.bytes += total
+        if again:
+            self.packets_retransmitted += count
+            self.bytes_retransmitted += total

@@ -1,0 +1,71 @@
+"""Counters of a connection, as its ``stats()`` gives them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+__all__ = ["ConnectionStats", "EndpointStats"]
+
+
+@dataclasses.dataclass(slots=True)
+class ConnectionStats:
+    """A snapshot; sizes in bytes of the stream, times in seconds.
+
+    "Sent" counts every transmission, "written" and "acknowledged" count the stream's bytes once.
+    """
+
+    state: str = ""
+    bytes_written: int = 0
+    bytes_sent: int = 0
+    bytes_acknowledged: int = 0
+    bytes_received: int = 0
+    bytes_read: int = 0
+    packets_sent: int = 0
+    packets_received: int = 0
+    packets_lost: int = 0
+    packets_retransmitted: int = 0
+    bytes_retransmitted: int = 0
+    spurious_losses: int = 0
+    probes: int = 0
+    acks_sent: int = 0
+    acks_received: int = 0
+    duplicates_received: int = 0
+    corrupted_received: int = 0
+    refused_received: int = 0
+    """Packets whose data lay beyond the window or would have opened too many holes."""
+    congestion_marks: int = 0
+    rtt_latest: float = 0.0
+    rtt_smoothed: float = 0.0
+    rtt_minimum: float = 0.0
+    rtt_variation: float = 0.0
+    congestion_window: int = 0
+    bytes_in_flight: int = 0
+    peer_window: int = 0
+    receive_window: int = 0
+    max_datagram: int = 0
+    integrity: str = ""
+    congestion: str = ""
+
+
+@dataclasses.dataclass(slots=True)
+class EndpointStats:
+    """Counters of an endpoint for what belongs to no connection."""
+
+    received: int = 0
+    malformed: int = 0
+    """Too short, or of a kind or version that is not known."""
+    corrupted: int = 0
+    """A wrong integrity check."""
+    unknown: int = 0
+    """Named a connection that is not here."""
+    handshakes: int = 0
+    """SYN packets answered with a cookie."""
+    cookies_rejected: int = 0
+    backlog_full: int = 0
+    not_admitted: int = 0
+    refused: int = 0
+    """SYN packets to a port nobody listens on."""
+    resets_sent: int = 0
+    icmp_ignored: int = 0
+    accepted: int = 0
+    dialed: int = 0

@@ -1,0 +1,64 @@
+"""The timers of a connection: one enumeration and one table, so that no deadline lies loose in a field."""
+
+from __future__ import annotations
+
+import enum
+
+__all__ = ["Timer", "TimerTable"]
+
+
+class Timer(enum.IntEnum):
+    """What a connection can wait for."""
+
+    HANDSHAKE = 0
+    """Send the SYN or CONFIRM again."""
+    HANDSHAKE_LIMIT = 1
+    """Give the handshake up."""
+    LOSS = 2
+    """A packet becomes lost by time, or the probe timeout (RFC 9002 section 6.2)."""
+    PACE = 3
+    """The pacer lets the next packets go."""
+    PERSIST = 4
+    """Probe a closed window (RFC 9293 section 3.8.6.1)."""
+    KEEPALIVE = 5
+    """Nothing was heard for the keepalive time."""
+    IDLE = 6
+    """Nothing was heard for the idle timeout: the connection is dead."""
+    DRAIN = 7
+    """The quiet time after the close is over, or the peer's half stayed open too long."""
+
+
+class TimerTable:
+    """At most one deadline for each :class:`Timer`, in nanoseconds."""
+
+    __slots__ = ("_deadlines",)
+
+    def __init__(self) -> None:
+        self._deadlines: dict[Timer, int] = {}
+
+    def set(self, timer: Timer, deadline: int) -> None:
+        """Start ``timer``, or move it."""
+        self._deadlines[timer] = deadline
+
+    def stop(self, timer: Timer) -> None:
+        """Stop ``timer``; harmless when it does not run."""
+        self._deadlines.pop(timer, None)
+
+    def stop_all(self) -> None:
+        """Stop every timer."""
+        self._deadlines.clear()
+
+    def get(self, timer: Timer) -> int | None:
+        """When ``timer`` is due, or None."""
+        return self._deadlines.get(timer)
+
+    def next(self) -> int | None:
+        """The earliest deadline, or None."""
+        return min(self._deadlines.values(), default=None)
+
+    def expired(self, now: int) -> list[Timer]:
+        """Take out and return the timers that are due, in the order of their enumeration."""
+        due = sorted(timer for timer, deadline in self._deadlines.items() if deadline <= now)
+        for timer in due:
+            del self._deadlines[timer]
+        return due
