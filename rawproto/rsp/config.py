@@ -46,7 +46,7 @@ class RSPConfig:
 
     protocol: int = DEFAULT_PROTOCOL
     link: Literal["raw", "packet"] = "raw"
-    congestion: str = "cubic"
+    congestion: str = "bbr"
     integrity: str | None = None
     max_datagram: int | None = None
     send_buffer: int = 4 * _MIB

@@ -100,7 +100,9 @@ def verify(rows: NDArray[np.uint8], lengths: NDArray[np.int64], check: str) -> N
         return None
     crc32 = zlib.crc32
     stated = rows[:, :CHECK_SIZE].copy().view(">u4")[:, 0].tolist()
-    computed = [crc32(row.data[CHECK_SIZE:length]) for row, length in zip(rows, lengths.tolist(), strict=True)]
+    computed = [
+        crc32(row.data[CHECK_SIZE:length]) for row, length in zip(rows, lengths.tolist(), strict=True)
+    ]
     if stated == computed:
         return None
     wrong: NDArray[np.bool_] = np.asarray(stated, dtype=np.int64) != np.asarray(computed, dtype=np.int64)

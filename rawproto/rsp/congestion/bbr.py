@@ -1,0 +1,242 @@
+"""A model-based controller in the manner of BBR (draft-ietf-ccwg-bbr): pace at the bottleneck's measured rate.
+
+The model is two numbers: the bottleneck bandwidth (the largest delivery rate of the last ten round trips) and the
+least round trip (of the last ten seconds). Packets are paced at the first; their product bounds what is in flight.
+Loss is not taken for congestion, so random loss costs little; only when a round trip loses more than a twentieth
+is the ceiling brought down, as a full queue does that and a noisy line seldom.
+
+Phases: *startup* doubles the rate each round trip until it stops growing; *drain* empties the queue that made;
+*probe bandwidth* cycles around the estimate; *probe RTT* now and then runs the path empty to see its true length.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+
+from rawproto.protocol import MILLISECOND, SECOND
+from rawproto.rsp.congestion.base import Acknowledged, CongestionController, Lost
+from rawproto.rsp.congestion.newreno import initial_window
+
+__all__ = ["BBR"]
+
+STARTUP_GAIN = 2.77
+"""4 ln 2: the least gain that doubles the rate in a round trip (ccwg-bbr section 2.4)."""
+DRAIN_GAIN = 1 / STARTUP_GAIN
+WINDOW_GAIN = 2.0
+"""Flight allowed beyond the model, for acknowledgements that come late or together (ccwg-bbr section 2.4)."""
+CYCLE = (1.25, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+"""Pacing gains of one bandwidth-probing cycle, one a round trip (BBR, ACM Queue 2016)."""
+FULL_GROWTH = 1.25
+FULL_ROUNDS = 3
+"""The pipe is full when the rate grew by less than a quarter in three rounds (ccwg-bbr section 5.3.1.2)."""
+BANDWIDTH_ROUNDS = 10
+MIN_RTT_LIFETIME = 10 * SECOND
+PROBE_RTT_TIME = 200 * MILLISECOND
+PROBE_RTT_DATAGRAMS = 4
+MAX_LOSS_RATE = 0.05
+"""A round that loses more has a queue overflowing, not a noisy line."""
+LOSS_REDUCTION = 0.85
+PACING_MARGIN = 0.99
+"""Pace a hundredth below the estimate, so that no queue builds for ever (ccwg-bbr section 2.5)."""
+
+
+class Phase(enum.Enum):
+    """What the controller is doing."""
+
+    STARTUP = "startup"
+    DRAIN = "drain"
+    PROBE_BANDWIDTH = "probe bandwidth"
+    PROBE_RTT = "probe rtt"
+
+
+class BandwidthFilter:
+    """Largest rate of the last rounds: a deque whose rates fall from front to back."""
+
+    __slots__ = ("_samples",)
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[int, float]] = deque()
+
+    @property
+    def maximum(self) -> float:
+        """Bytes a second; 0 before the first sample."""
+        return self._samples[0][1] if self._samples else 0.0
+
+    def add(self, rate: float, round_number: int) -> None:
+        """Take a sample of round ``round_number`` and forget those too old."""
+        while self._samples and self._samples[-1][1] <= rate:
+            self._samples.pop()
+        self._samples.append((round_number, rate))
+        while self._samples[0][0] < round_number - BANDWIDTH_ROUNDS:
+            self._samples.popleft()
+
+
+class BBR(CongestionController):
+    """Bandwidth and round trip, nothing else."""
+
+    name = "bbr"
+
+    def __init__(self, max_datagram: int, now: int) -> None:
+        super().__init__(max_datagram, now)
+        self._phase = Phase.STARTUP
+        self._bandwidth = BandwidthFilter()
+        self._window = initial_window(max_datagram)
+        self._min_rtt = 0
+        self._min_rtt_at = now
+        self._round = 0
+        self._round_end = 0
+        self._round_delivered = 0
+        self._round_lost = 0
+        self._full_bandwidth = 0.0
+        self._full_count = 0
+        self._cycle_index = 0
+        self._cycle_start = now
+        self._probe_rtt_until: int | None = None
+        self._ceiling: float = float("inf")
+        self._largest_ack = 0
+
+    @property
+    def window(self) -> int:
+        """Bytes that may be in flight."""
+        if self._phase is Phase.PROBE_RTT:
+            return PROBE_RTT_DATAGRAMS * self.max_datagram
+        return self._window
+
+    @property
+    def state(self) -> str:
+        """The phase, for traces."""
+        return self._phase.value
+
+    @property
+    def _gain(self) -> float:
+        if self._phase is Phase.STARTUP:
+            return STARTUP_GAIN
+        if self._phase is Phase.DRAIN:
+            return DRAIN_GAIN
+        return CYCLE[self._cycle_index] if self._phase is Phase.PROBE_BANDWIDTH else 1.0
+
+    def pacing_rate(self, smoothed_rtt: int) -> float:
+        """Gain times bandwidth; before the first sample, the initial window a round trip."""
+        bandwidth = self._bandwidth.maximum
+        if not bandwidth:
+            return STARTUP_GAIN * self._window * SECOND / max(smoothed_rtt, MILLISECOND)
+        return self._gain * bandwidth * PACING_MARGIN
+
+    def _product(self) -> float:
+        """Bandwidth times least round trip, bytes."""
+        return self._bandwidth.maximum * self._min_rtt / SECOND
+
+    def on_acknowledged(self, event: Acknowledged, *, window_limited: bool) -> None:
+        """Update the model, then the phase, then the window."""
+        new_round = event.prior_delivered >= self._round_end
+        if new_round:
+            self._start_round(event)
+        self._round_delivered += event.bytes
+        self._largest_ack = max(self._largest_ack - self._largest_ack // 64, event.bytes)
+        if event.delivery_rate and (not event.app_limited or event.delivery_rate > self._bandwidth.maximum):
+            self._bandwidth.add(event.delivery_rate, self._round)
+        if new_round and not event.app_limited:
+            self._check_full()
+        self._update_min_rtt(event)
+        self._advance(event)
+        self._set_window(event)
+
+    def _start_round(self, event: Acknowledged) -> None:
+        total = self._round_delivered + self._round_lost
+        if total and self._round_lost > MAX_LOSS_RATE * total and self._round_lost > 3 * self.max_datagram:
+            # The queue overflows: less than now, but never less than the path itself holds.
+            self._ceiling = max(LOSS_REDUCTION * min(self._ceiling, float(self._window)), self._product())
+            if self._phase is Phase.STARTUP:
+                self._full_count = FULL_ROUNDS
+        elif self._ceiling != float("inf"):
+            self._ceiling += self.max_datagram * max(1.0, self._ceiling / self.max_datagram / 16)
+        self._round += 1
+        self._round_end = event.delivered
+        self._round_delivered = self._round_lost = 0
+
+    def _check_full(self) -> None:
+        if self._full_count >= FULL_ROUNDS:
+            return
+        if self._bandwidth.maximum >= self._full_bandwidth * FULL_GROWTH:
+            self._full_bandwidth = self._bandwidth.maximum
+            self._full_count = 0
+        else:
+            self._full_count += 1
+
+    def _update_min_rtt(self, event: Acknowledged) -> None:
+        expired = self._min_rtt and event.now - self._min_rtt_at > MIN_RTT_LIFETIME
+        if event.rtt and (not self._min_rtt or event.rtt <= self._min_rtt or expired):
+            self._min_rtt = event.rtt
+            self._min_rtt_at = event.now
+        if expired and self._phase is not Phase.PROBE_RTT and self._full_count >= FULL_ROUNDS:
+            self._phase = Phase.PROBE_RTT
+            self._probe_rtt_until = None
+
+    def _advance(self, event: Acknowledged) -> None:
+        match self._phase:
+            case Phase.STARTUP:
+                if self._full_count >= FULL_ROUNDS:
+                    self._phase = Phase.DRAIN
+            case Phase.DRAIN:
+                if event.in_flight - event.bytes <= self._product():
+                    self._enter_probe_bandwidth(event.now)
+            case Phase.PROBE_BANDWIDTH:
+                self._cycle(event)
+            case Phase.PROBE_RTT:
+                self._probe_rtt(event)
+
+    def _enter_probe_bandwidth(self, now: int) -> None:
+        self._phase = Phase.PROBE_BANDWIDTH
+        # Begin anywhere but in the draining step, so that flows that started together do not probe together.
+        self._cycle_index = (2 + self._round) % len(CYCLE)
+        if self._cycle_index == 1:
+            self._cycle_index = 2
+        self._cycle_start = now
+
+    def _cycle(self, event: Acknowledged) -> None:
+        gain = CYCLE[self._cycle_index]
+        elapsed = event.now - self._cycle_start > self._min_rtt
+        in_flight = event.in_flight - event.bytes
+        if gain > 1:
+            done = elapsed and (in_flight >= gain * self._product() or self._round_lost > 0)
+        elif gain < 1:
+            done = elapsed or in_flight <= self._product()
+        else:
+            done = elapsed
+        if done:
+            self._cycle_index = (self._cycle_index + 1) % len(CYCLE)
+            self._cycle_start = event.now
+
+    def _probe_rtt(self, event: Acknowledged) -> None:
+        floor = PROBE_RTT_DATAGRAMS * self.max_datagram
+        if self._probe_rtt_until is None:
+            if event.in_flight - event.bytes <= floor:
+                self._probe_rtt_until = event.now + PROBE_RTT_TIME
+        elif event.now >= self._probe_rtt_until:
+            self._min_rtt_at = event.now
+            self._enter_probe_bandwidth(event.now)
+
+    def _set_window(self, event: Acknowledged) -> None:
+        gain = STARTUP_GAIN if self._phase is Phase.STARTUP else WINDOW_GAIN
+        # Acknowledgements that come a batch at a time must not starve the sender in between.
+        target = gain * self._product() + 3 * self._largest_ack
+        if self._full_count >= FULL_ROUNDS:
+            self._window = int(min(self._window + event.bytes, target))
+        elif self._window < target or event.delivered < initial_window(self.max_datagram):
+            self._window += event.bytes
+        self._window = int(max(min(self._window, self._ceiling), PROBE_RTT_DATAGRAMS * self.max_datagram))
+
+    def on_lost(self, event: Lost) -> None:
+        """Count it for the round; collapse on persistent congestion."""
+        self._round_lost += event.bytes
+        if event.persistent:
+            self._window = PROBE_RTT_DATAGRAMS * self.max_datagram
+
+    def on_congestion_mark(self, now: int, sent_at: int) -> None:
+        """Marks say what loss only hints at: the queue is too long."""
+        self._ceiling = max(LOSS_REDUCTION * min(self._ceiling, float(self._window)), self._product())
+
+    def on_spurious_loss(self, now: int) -> None:
+        """Nothing was reduced for it."""
+        self._round_lost = 0
