@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from rawproto.resolve import resolve_rsp_addr as resolve_rsp_addr
     from rawproto.resolve import resolve_tcp_addr as resolve_tcp_addr
     from rawproto.resolve import resolve_udp_addr as resolve_udp_addr
+    from rawproto.rsp import RSPConfig as RSPConfig
     from rawproto.wire import UDP as UDP
     from rawproto.wire import Batch as Batch
     from rawproto.wire import BPFProgram as BPFProgram
@@ -244,6 +245,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "resolve_tcp_addr",
         "resolve_udp_addr",
     ),
+    "rawproto.rsp": ("RSPConfig",),
     "rawproto.wire": (
         "BPFProgram",
         "Batch",
