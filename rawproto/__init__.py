@@ -100,9 +100,11 @@ if TYPE_CHECKING:
     from rawproto.wire import FieldInfo as FieldInfo
     from rawproto.wire import Flag as Flag
     from rawproto.wire import Flags as Flags
+    from rawproto.wire import FragmentDrop as FragmentDrop
     from rawproto.wire import Header as Header
     from rawproto.wire import ICMPError as ICMPError
     from rawproto.wire import ICMPErrorKind as ICMPErrorKind
+    from rawproto.wire import IdentificationSequence as IdentificationSequence
     from rawproto.wire import IPProtocol as IPProtocol
     from rawproto.wire import IPv4 as IPv4
     from rawproto.wire import LinkType as LinkType
@@ -110,6 +112,7 @@ if TYPE_CHECKING:
     from rawproto.wire import Overlay as Overlay
     from rawproto.wire import PcapngReader as PcapngReader
     from rawproto.wire import PcapngWriter as PcapngWriter
+    from rawproto.wire import Reassembler as Reassembler
     from rawproto.wire import ReceivedBatch as ReceivedBatch
     from rawproto.wire import Transmit as Transmit
     from rawproto.wire import assemble as assemble
@@ -128,6 +131,7 @@ if TYPE_CHECKING:
     from rawproto.wire import flags8 as flags8
     from rawproto.wire import flags16 as flags16
     from rawproto.wire import flags32 as flags32
+    from rawproto.wire import fragment as fragment
     from rawproto.wire import header_checksum16 as header_checksum16
     from rawproto.wire import ip4 as ip4
     from rawproto.wire import ip6 as ip6
@@ -254,16 +258,19 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "FieldInfo",
         "Flag",
         "Flags",
+        "FragmentDrop",
         "Header",
         "ICMPError",
         "ICMPErrorKind",
         "IPProtocol",
         "IPv4",
+        "IdentificationSequence",
         "LinkType",
         "OpenEnum",
         "Overlay",
         "PcapngReader",
         "PcapngWriter",
+        "Reassembler",
         "ReceivedBatch",
         "Transmit",
         "UDP",
@@ -283,6 +290,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "flags16",
         "flags32",
         "flags8",
+        "fragment",
         "header_checksum16",
         "ip4",
         "ip6",

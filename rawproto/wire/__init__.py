@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from rawproto.wire.field import FieldInfo as FieldInfo
     from rawproto.wire.flags import Flag as Flag
     from rawproto.wire.flags import Flags as Flags
+    from rawproto.wire.fragment import fragment as fragment
     from rawproto.wire.header import Header as Header
     from rawproto.wire.icmp_error import ICMPError as ICMPError
     from rawproto.wire.icmp_error import ICMPErrorKind as ICMPErrorKind
+    from rawproto.wire.identification import IdentificationSequence as IdentificationSequence
     from rawproto.wire.ipv4 import IPv4 as IPv4
     from rawproto.wire.pcapng.blocks import LinkType as LinkType
     from rawproto.wire.pcapng.reader import PcapngReader as PcapngReader
     from rawproto.wire.pcapng.writer import PcapngWriter as PcapngWriter
     from rawproto.wire.protocols import IPProtocol as IPProtocol
+    from rawproto.wire.reassembly import FragmentDrop as FragmentDrop
+    from rawproto.wire.reassembly import Reassembler as Reassembler
     from rawproto.wire.sums import checksum as checksum
     from rawproto.wire.sums import checksum_update as checksum_update
     from rawproto.wire.sums import pseudo_header as pseudo_header
@@ -75,13 +79,16 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "enums": ("OpenEnum",),
     "field": ("FieldInfo",),
     "flags": ("Flag", "Flags"),
+    "fragment": ("fragment",),
     "header": ("Header",),
     "icmp_error": ("ICMPError", "ICMPErrorKind"),
+    "identification": ("IdentificationSequence",),
     "ipv4": ("IPv4",),
     "pcapng.blocks": ("LinkType",),
     "pcapng.reader": ("PcapngReader",),
     "pcapng.writer": ("PcapngWriter",),
     "protocols": ("IPProtocol",),
+    "reassembly": ("FragmentDrop", "Reassembler"),
     "sums": ("checksum", "checksum_update", "pseudo_header"),
     "types": (
         "Constant",
