@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
+
+# The same examples in every run, and no verdict by the clock: machines that share their cores must not fail a test.
+hypothesis.settings.register_profile("rawproto", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("rawproto")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
