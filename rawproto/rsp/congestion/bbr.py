@@ -39,6 +39,9 @@ MAX_LOSS_RATE = 0.05
 LOSS_REDUCTION = 0.85
 PACING_MARGIN = 0.99
 """Pace a hundredth below the estimate, so that no queue builds for ever (ccwg-bbr section 2.5)."""
+SCHEDULING_TIME = 2 * MILLISECOND
+"""Flight allowed for both ends being programs that the kernel must wake: on a path of microseconds their turns, not
+the path, are the round trip. The pacer's burst is as long."""
 
 
 class Phase(enum.Enum):
@@ -50,8 +53,8 @@ class Phase(enum.Enum):
     PROBE_RTT = "probe rtt"
 
 
-class BandwidthFilter:
-    """Largest rate of the last rounds: a deque whose rates fall from front to back."""
+class MaxFilter:
+    """Largest sample of the last rounds: a deque whose samples fall from front to back."""
 
     __slots__ = ("_samples",)
 
@@ -60,16 +63,40 @@ class BandwidthFilter:
 
     @property
     def maximum(self) -> float:
-        """Bytes a second; 0 before the first sample."""
+        """The largest sample; 0 before the first."""
         return self._samples[0][1] if self._samples else 0.0
 
-    def add(self, rate: float, round_number: int) -> None:
+    def add(self, sample: float, round_number: int) -> None:
         """Take a sample of round ``round_number`` and forget those too old."""
-        while self._samples and self._samples[-1][1] <= rate:
+        while self._samples and self._samples[-1][1] <= sample:
             self._samples.pop()
-        self._samples.append((round_number, rate))
+        self._samples.append((round_number, sample))
         while self._samples[0][0] < round_number - BANDWIDTH_ROUNDS:
             self._samples.popleft()
+
+
+class Aggregation:
+    """Bytes acknowledged in excess of the bandwidth, because they come together (ccwg-bbr section 5.5.9)."""
+
+    __slots__ = ("_acknowledged", "_filter", "_start")
+
+    def __init__(self, now: int) -> None:
+        self._start = now
+        self._acknowledged = 0
+        self._filter = MaxFilter()
+
+    @property
+    def excess(self) -> int:
+        """Largest excess of the last rounds, bytes."""
+        return int(self._filter.maximum)
+
+    def add(self, size: int, bandwidth: float, now: int, round_number: int) -> None:
+        """``size`` bytes were acknowledged at ``now``."""
+        expected = bandwidth * (now - self._start) / SECOND
+        if self._acknowledged <= expected:
+            self._start, self._acknowledged, expected = now, 0, 0.0
+        self._acknowledged += size
+        self._filter.add(self._acknowledged - expected, round_number)
 
 
 class BBR(CongestionController):
@@ -80,7 +107,7 @@ class BBR(CongestionController):
     def __init__(self, max_datagram: int, now: int) -> None:
         super().__init__(max_datagram, now)
         self._phase = Phase.STARTUP
-        self._bandwidth = BandwidthFilter()
+        self._bandwidth = MaxFilter()
         self._window = initial_window(max_datagram)
         self._min_rtt = 0
         self._min_rtt_at = now
@@ -94,7 +121,7 @@ class BBR(CongestionController):
         self._cycle_start = now
         self._probe_rtt_until: int | None = None
         self._ceiling: float = float("inf")
-        self._largest_ack = 0
+        self._aggregation = Aggregation(now)
 
     @property
     def window(self) -> int:
@@ -133,7 +160,7 @@ class BBR(CongestionController):
         if new_round:
             self._start_round(event)
         self._round_delivered += event.bytes
-        self._largest_ack = max(self._largest_ack - self._largest_ack // 64, event.bytes)
+        self._aggregation.add(event.bytes, self._bandwidth.maximum, event.now, self._round)
         if event.delivery_rate and (not event.app_limited or event.delivery_rate > self._bandwidth.maximum):
             self._bandwidth.add(event.delivery_rate, self._round)
         if new_round and not event.app_limited:
@@ -220,7 +247,8 @@ class BBR(CongestionController):
     def _set_window(self, event: Acknowledged) -> None:
         gain = STARTUP_GAIN if self._phase is Phase.STARTUP else WINDOW_GAIN
         # Acknowledgements that come a batch at a time must not starve the sender in between.
-        target = gain * self._product() + 3 * self._largest_ack
+        allowance = max(self._aggregation.excess, self._bandwidth.maximum * SCHEDULING_TIME / SECOND)
+        target = gain * self._product() + allowance
         if self._full_count >= FULL_ROUNDS:
             self._window = int(min(self._window + event.bytes, target))
         elif self._window < target or event.delivered < initial_window(self.max_datagram):
