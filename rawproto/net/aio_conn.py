@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from rawproto.errors import ClosedError, OpError, UnexpectedEOF
-from rawproto.net.failures import as_op_error, closed, deadline_exceeded
+from rawproto.errors import ClosedError, UnexpectedEOF
+from rawproto.net.failures import closed, deadline_exceeded, raise_op_error
 from rawproto.net.front import TLS_CLOSE_TIMEOUT, TLS_HANDSHAKE_TIMEOUT, Front
 from rawproto.net.side import deadline_after
 
@@ -254,10 +254,8 @@ class AsyncListener:
                 if stream is not None:
                     return self.wrap(stream)
                 await self._side.wait()
-        except OpError:
-            raise
         except OSError as error:
-            raise as_op_error(error, "accept", self.network, self.addr) from error
+            raise_op_error(error, "accept", self.network, self.addr)
 
     def set_deadline(self, seconds: float | None) -> None:
         """As :meth:`rawproto.Listener.set_deadline`."""

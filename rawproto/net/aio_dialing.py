@@ -7,11 +7,10 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from rawproto.errors import OpError
 from rawproto.net.aio_conn import AsyncConn, AsyncListener
 from rawproto.net.aio_side import AsyncFdSide
 from rawproto.net.dialing import admission, check_config, fair_share, host_of
-from rawproto.net.failures import as_op_error
+from rawproto.net.failures import raise_op_error
 from rawproto.net.networks import Network, endpoints, parse_network
 from rawproto.net.poller import POLLIN, POLLOUT
 from rawproto.net.tcp import TCPAcceptor, TCPStream, bound_socket, listening_socket
@@ -48,9 +47,7 @@ async def dial(
             break
         except OSError as error:
             if index == len(candidates) - 1:
-                if isinstance(error, OpError) and error.op:
-                    raise
-                raise as_op_error(error, "dial", network, source, remote) from error
+                raise_op_error(error, "dial", network, source, remote)
     if tls is None or tls is False:
         return conn
     return await _secure(conn, tls, server_hostname or host_of(address), stop)
@@ -71,12 +68,15 @@ async def listen(
     local = (await _endpoints(net, address, passive=True))[0]
     permits = admission(acl)
     try:
-        acceptor = TCPAcceptor(listening_socket(net, local, backlog), network, permits)
-        listener = AsyncListener(acceptor, AsyncFdSide(acceptor.fileno(), POLLIN), tcp_conn)
+        if net.transport == "tcp":
+            acceptor = TCPAcceptor(listening_socket(net, local, backlog), network, permits)
+            listener = AsyncListener(acceptor, AsyncFdSide(acceptor.fileno(), POLLIN), tcp_conn)
+        else:
+            from rawproto.net.rsp_aio import listen_rsp
+
+            listener = listen_rsp(net, local, backlog, permits, config)
     except OSError as error:
-        if isinstance(error, OpError) and error.op:
-            raise
-        raise as_op_error(error, "listen", network, local) from error
+        raise_op_error(error, "listen", network, local)
     if tls is not None:
         from rawproto.net.tls import server_stream
 
@@ -107,6 +107,10 @@ async def _dial_one(
     timeout: float | None,  # noqa: ASYNC109
     config: Any,
 ) -> AsyncConn:
+    if net.transport != "tcp":
+        from rawproto.net.rsp_aio import dial_rsp
+
+        return await dial_rsp(net, source, remote, timeout, config)
     sock = bound_socket(source, remote)
     try:
         sock.setblocking(False)

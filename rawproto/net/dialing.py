@@ -6,9 +6,9 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from rawproto.errors import ConfigError, DeadlineExceeded, OpError
+from rawproto.errors import ConfigError, DeadlineExceeded
 from rawproto.net.conn import Conn
-from rawproto.net.failures import as_op_error
+from rawproto.net.failures import raise_op_error
 from rawproto.net.listener import Listener
 from rawproto.net.networks import Network, endpoints, folded, parse_network
 from rawproto.net.poller import POLLIN, POLLOUT
@@ -83,9 +83,7 @@ def dial(
             break
         except OSError as error:
             if index == len(candidates) - 1:
-                if isinstance(error, OpError) and error.op:
-                    raise
-                raise as_op_error(error, "dial", network, source, remote) from error
+                raise_op_error(error, "dial", network, source, remote)
     if tls is None or tls is False:
         return conn
     return _secure(conn, tls, server_hostname or host_of(address), stop)
@@ -120,12 +118,16 @@ def listen(
     local = endpoints(net, address, passive=True)[0]
     permits = admission(acl)
     try:
-        acceptor = TCPAcceptor(listening_socket(net, local, backlog), network, permits)
-        listener = Listener(acceptor, FdSide(acceptor.fileno(), POLLIN), tcp_conn)
+        if net.transport == "tcp":
+            acceptor = TCPAcceptor(listening_socket(net, local, backlog), network, permits)
+            side = FdSide(acceptor.fileno(), POLLIN)
+            listener = Listener(acceptor, side, tcp_conn)
+        else:
+            from rawproto.net.rsp_blocking import listen_rsp
+
+            listener = listen_rsp(net, local, backlog, permits, config)
     except OSError as error:
-        if isinstance(error, OpError) and error.op:
-            raise
-        raise as_op_error(error, "listen", network, local) from error
+        raise_op_error(error, "listen", network, local)
     if tls is not None:
         from rawproto.net.tls import server_stream
 
@@ -164,7 +166,7 @@ def _udp(net: Network, op: str, local: PortAddr | None, remote: PortAddr | None)
     try:
         return UDPConn(udp_socket(net, local, remote), net.name, remote)
     except OSError as error:
-        raise as_op_error(error, op, net.name, local, remote) from error
+        raise_op_error(error, op, net.name, local, remote)
 
 
 def admission(acl: ACL | None) -> Callable[[Any], bool] | None:
@@ -183,6 +185,10 @@ def tcp_conn(stream: Stream) -> Conn:
 def _dial_one(
     net: Network, source: PortAddr | None, remote: PortAddr, timeout: float | None, config: Any
 ) -> Conn:
+    if net.transport != "tcp":
+        from rawproto.net.rsp_blocking import dial_rsp
+
+        return dial_rsp(net, source, remote, timeout, config)
     sock = bound_socket(source, remote)
     try:
         sock.settimeout(timeout)

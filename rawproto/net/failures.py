@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rawproto.errors import (
     ClosedError,
@@ -21,7 +21,7 @@ from rawproto.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["as_op_error", "closed", "deadline_exceeded"]
+__all__ = ["closed", "deadline_exceeded", "raise_op_error"]
 
 _CLASS_OF: Mapping[int, type[OpError]] = {
     errno.ECONNREFUSED: ConnectionRefused,
@@ -40,16 +40,26 @@ _BUILTINS: tuple[tuple[type[OSError], type[OpError]], ...] = (
 )
 
 
-def as_op_error(
+_INNER_OPS = ("", "bind", "open")
+"""Operations that callers of dial and listen did not ask for by name."""
+
+
+def raise_op_error(
     error: OSError, op: str, network: str, local: Any | None = None, remote: Any | None = None
-) -> OSError:
-    """``error`` as the OpError for ``op``; an OpError that already names its operation is returned as it is."""
+) -> NoReturn:
+    """Raise ``error`` as the OpError of ``op``; an error of ours that says what was tried is raised as it is."""
     if isinstance(error, OpError):
-        if error.op:
-            return error
-        kind: type[OpError] = type(error)
+        if error.op not in _INNER_OPS:
+            raise error
     elif isinstance(error, RawprotoError):
-        return error
+        raise error
+    raise _as_op_error(error, op, network, local, remote) from error
+
+
+def _as_op_error(error: OSError, op: str, network: str, local: Any | None, remote: Any | None) -> OSError:
+    kind: type[OpError]
+    if isinstance(error, OpError):
+        kind = type(error)
     elif op in ("dial", "listen") and error.errno in (errno.EACCES, errno.EPERM):
         return _privilege(op, network, local)
     elif op == "dial" and (error.errno == errno.ETIMEDOUT or isinstance(error, TimeoutError)):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rawproto.errors import OpError
-from rawproto.net.failures import as_op_error, closed, deadline_exceeded
+from rawproto.net.failures import closed, deadline_exceeded, raise_op_error
 from rawproto.net.stream import READ_SIZE
 
 if TYPE_CHECKING:
     import ssl
 
+    from rawproto.errors import OpError
     from rawproto.net.stats import ConnStats
     from rawproto.net.stream import Stream
 
@@ -85,9 +85,7 @@ class Front:
 
     def _fail(self, error: OSError, op: str) -> NoReturn:
         """Raise ``error`` as an OpError with the operation and the addresses."""
-        if isinstance(error, OpError) and error.op:
-            raise error
-        raise as_op_error(error, op, self.network, self.local_addr, self.remote_addr) from error
+        raise_op_error(error, op, self.network, self.local_addr, self.remote_addr)
 
     def _late(self, op: str, written: int = 0) -> OpError:
         return deadline_exceeded(op, self.network, self.local_addr, self.remote_addr, written)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rawproto.errors import ClosedError, OpError
+from rawproto.errors import ClosedError
 from rawproto.net.closing import Closable
-from rawproto.net.failures import as_op_error, closed, deadline_exceeded
+from rawproto.net.failures import closed, deadline_exceeded, raise_op_error
 from rawproto.net.side import Side, deadline_after
 
 if TYPE_CHECKING:
@@ -60,10 +60,8 @@ class Listener(Closable):
                 if stream is not None:
                     return self.wrap(stream)
                 side.wait()
-        except OpError:
-            raise
         except OSError as error:
-            raise as_op_error(error, "accept", self.network, self.addr) from error
+            raise_op_error(error, "accept", self.network, self.addr)
         finally:
             self._leave(side)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STREAM_NETWORKS", "Network", "endpoints", "folded", "is_literal", "parse_network", "version_of"]
 
-STREAM_NETWORKS = ("tcp", "tcp4", "tcp6")
+STREAM_NETWORKS = ("tcp", "tcp4", "tcp6", "rsp", "rsp4", "rsp6", "rsp+udp", "rsp+udp4", "rsp+udp6")
 
 _ADDR_TYPES: dict[str, type[PortAddr]] = {"tcp": TCPAddr, "udp": UDPAddr, "rsp": RSPAddr, "rsp+udp": RSPAddr}
 
@@ -133,8 +133,10 @@ def _reachable(network: Network, endpoint: PortAddr) -> PortAddr:
 def _port(network: Network, service: str) -> int:
     if service.isascii() and service.isdigit() and len(service) < 6 and int(service) < 65536:
         return int(service)
+    from rawproto import resolve
+
     # RSP has no services of its own in the registry: it shares those of TCP.
-    return int(_lookup("lookup_port")("udp" if network.transport == "udp" else "tcp", service))
+    return int(resolve.lookup_port("udp" if network.transport == "udp" else "tcp", service))
 
 
 def _hosts(network: Network, host: str) -> list[tuple[IP | None, str]]:
@@ -150,12 +152,7 @@ def _hosts(network: Network, host: str) -> list[tuple[IP | None, str]]:
         if percent and (not zone or ip.to4() is not None):
             raise AddrError("a zone belongs to an IPv6 address and is not empty", host, len(text))
         return [(ip, zone)]
+    from rawproto import resolve
+
     family = f"ip{network.version}" if network.version else "ip"
-    return [(ip, "") for ip in _lookup("lookup_ip")(host, family)]
-
-
-def _lookup(name: str) -> Any:
-    """A function of rawproto.resolve, imported when there is a name to look up."""
-    import importlib
-
-    return getattr(importlib.import_module("rawproto.resolve"), name)
+    return [(ip, "") for ip in resolve.lookup_ip(host, family)]

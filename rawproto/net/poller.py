@@ -7,9 +7,10 @@ import errno
 import os
 import select
 
-__all__ = ["POLLIN", "POLLOUT", "Poller"]
+__all__ = ["POLLERR", "POLLIN", "POLLOUT", "Poller"]
 
 POLLIN = select.POLLIN
+POLLERR = select.POLLERR
 POLLOUT = select.POLLOUT
 MILLISECOND = 1_000_000
 
@@ -51,34 +52,35 @@ class Poller:
             self._fds[0].events = events
             self._poll.modify(self._fds[0].fd, events)
 
-    def wait(self, timeout: int | None) -> bool:
-        """Wait at most ``timeout`` nanoseconds; True when the descriptor is ready (or broken), False otherwise.
+    def wait(self, timeout: int | None) -> int:
+        """Wait at most ``timeout`` nanoseconds; the descriptor's events (POLLIN, POLLERR, ...), 0 for none.
 
         A signal may end the wait early: callers look again at what they wait for.
         """
         if self._wakefd < 0:
-            return False
+            return 0
         if timeout is None or timeout >= _FINE:
-            ready = self._poll.poll(None if timeout is None else timeout // MILLISECOND)
-            fired = [fd for fd, _ in ready]
-            if self._wakefd in fired:
-                self._clear()
-                return len(fired) > 1
-            return bool(fired)
+            found = 0
+            for fd, events in self._poll.poll(None if timeout is None else timeout // MILLISECOND):
+                if fd == self._wakefd:
+                    self._clear()
+                else:
+                    found = events
+            return found
         return self._fine_wait(max(timeout, 0))
 
-    def _fine_wait(self, timeout: int) -> bool:
-        # Timeouts of this path are below a second: no division is needed.
+    def _fine_wait(self, timeout: int) -> int:
+        # The timeouts of this path are below a second: no division is needed.
         self._timeout.nanoseconds = timeout
         count = _ppoll(ctypes.addressof(self._fds), 2, ctypes.addressof(self._timeout), None)
         if count <= 0:
             number = ctypes.get_errno()
             if count < 0 and number != errno.EINTR:
                 raise OSError(number, os.strerror(number))
-            return False
+            return 0
         if self._fds[1].revents:
             self._clear()
-        return bool(self._fds[0].revents)
+        return int(self._fds[0].revents)
 
     def wake(self) -> None:
         """End the current wait, or the next one if none is on."""

@@ -9,31 +9,45 @@ __all__ = ["ConnStats"]
 
 @dataclasses.dataclass(slots=True)
 class ConnStats:
-    """Counters of a connection; None where the transport cannot tell.
+    """Counters of a connection; None where the transport cannot tell. Sizes in bytes, times in seconds.
 
-    Attributes:
-        bytes_sent: bytes of the stream taken from the application.
-        bytes_received: bytes of the stream that arrived in order.
-        packets_sent: packets sent, retransmissions included.
-        packets_received: packets received.
-        packets_lost: packets declared lost.
-        packets_retransmitted: packets that carried bytes sent before.
-        rtt: smoothed round-trip time in seconds.
-        min_rtt: smallest round-trip time seen, in seconds.
-        congestion_window: bytes that may be in flight.
-        mss: bytes of the stream that one packet carries.
-        kernel_drops: packets dropped by the kernel for want of room in this socket's receive buffer; for a
-            connection that shares its socket, those of all.
+    "Sent" counts every transmission; "written", "acknowledged", "received" and "read" count the stream's bytes once.
     """
 
+    state: str | None = None
+    bytes_written: int | None = None
+    """Taken from the application."""
     bytes_sent: int | None = None
+    bytes_acknowledged: int | None = None
     bytes_received: int | None = None
+    """Arrived in order."""
+    bytes_read: int | None = None
+    """Given to the application."""
     packets_sent: int | None = None
     packets_received: int | None = None
     packets_lost: int | None = None
     packets_retransmitted: int | None = None
-    rtt: float | None = None
-    min_rtt: float | None = None
+    bytes_retransmitted: int | None = None
+    spurious_losses: int | None = None
+    """Declared lost and acknowledged after all."""
+    probes: int | None = None
+    acks_sent: int | None = None
+    acks_received: int | None = None
+    duplicates_received: int | None = None
+    corrupted_received: int | None = None
+    refused_received: int | None = None
+    """Packets whose data lay beyond the window or would have opened too many holes."""
+    congestion_marks: int | None = None
+    rtt_latest: float | None = None
+    rtt_smoothed: float | None = None
+    rtt_minimum: float | None = None
+    rtt_variation: float | None = None
     congestion_window: int | None = None
-    mss: int | None = None
+    bytes_in_flight: int | None = None
+    peer_window: int | None = None
+    receive_window: int | None = None
+    max_datagram: int | None = None
+    integrity: str | None = None
+    congestion: str | None = None
     kernel_drops: int | None = None
+    """Packets dropped by the kernel for want of room in the receive buffer, of the whole socket where it is shared."""

@@ -104,21 +104,23 @@ class TCPStream(Stream):
     def stats(self) -> ConnStats:
         """The kernel's counters (TCP_INFO), those of the moment of closing once it is closed."""
         if self._sock.fileno() < 0:
-            return self._last_stats or ConnStats(bytes_sent=self._sent, bytes_received=self._received)
+            return self._last_stats or ConnStats(bytes_written=self._sent, bytes_read=self._received)
         info = self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
         fields = _TCP_INFO.unpack(info.ljust(_TCP_INFO.size, b"\0"))
         mss = fields[_SND_MSS]
         return ConnStats(
-            bytes_sent=self._sent,
-            bytes_received=self._received,
+            bytes_written=self._sent,
+            bytes_read=self._received,
             packets_sent=fields[_SEGS_OUT],
             packets_received=fields[_SEGS_IN],
             packets_lost=fields[_LOST],
             packets_retransmitted=fields[_TOTAL_RETRANS],
-            rtt=fields[_RTT] / 1e6,
-            min_rtt=fields[_MIN_RTT] / 1e6,
+            rtt_smoothed=fields[_RTT] / 1e6,
+            rtt_minimum=fields[_MIN_RTT] / 1e6,
             congestion_window=fields[_CWND] * mss,
-            mss=mss,
+            congestion=self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+            .rstrip(b"\0")
+            .decode(),
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rawproto.addr.endpoints import UDPAddr
 from rawproto.errors import OpError
 from rawproto.net.closing import Closable
-from rawproto.net.failures import as_op_error, closed, deadline_exceeded
+from rawproto.net.failures import closed, deadline_exceeded, raise_op_error
 from rawproto.net.networks import Network, folded, version_of
 from rawproto.net.poller import POLLIN, POLLOUT
 from rawproto.net.side import FdSide, Side, deadline_after
@@ -117,10 +117,8 @@ class UDPConn(Closable):
                     return attempt()
                 except BlockingIOError:
                     side.wait()
-        except OpError:
-            raise
         except OSError as error:
-            raise as_op_error(error, op, self.network, self.local_addr, self.remote_addr) from error
+            raise_op_error(error, op, self.network, self.local_addr, self.remote_addr)
         finally:
             self._leave(side)
 

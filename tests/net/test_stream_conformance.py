@@ -7,7 +7,7 @@ import pytest
 
 import rawproto
 
-PLAIN = ["tcp4", "tcp6"]
+PLAIN = ["tcp4", "tcp6", "rsp+udp4", "rsp+udp6"]
 
 
 @pytest.fixture(params=["blocking", "asyncio"])
@@ -145,10 +145,10 @@ class TestTransfer:
         client, server = net.pair()
         client.write(b"x" * 1000)
         server.read_exactly(1000)
-        assert client.stats().bytes_sent == 1000
-        assert server.stats().bytes_received == 1000
+        assert client.stats().bytes_written == 1000
+        assert server.stats().bytes_read == 1000
         client.close()
-        assert client.stats().bytes_sent == 1000
+        assert client.stats().bytes_written == 1000
 
 
 class TestBackPressure:

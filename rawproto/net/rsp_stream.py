@@ -1,0 +1,192 @@
+"""RSP as a transport: streams and acceptors over the core's connections and listeners."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any
+
+from rawproto.addr.endpoints import RSPAddr
+from rawproto.errors import ClosedError
+from rawproto.net.stats import ConnStats
+from rawproto.net.stream import Acceptor, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rawproto.net.driver import Driver
+    from rawproto.rsp.connection import Connection
+    from rawproto.rsp.listener import Listener
+
+__all__ = ["RSPAcceptor", "RSPStream"]
+
+WRITE_LOW_WATER = 64 * 1024
+"""Bytes of room that wake a waiting writer: a batch's worth, so that it does not run for every packet."""
+
+
+class RSPStream(Stream):
+    """A connection of the core, under its driver's lock."""
+
+    def __init__(self, driver: Driver, core: Connection, network: str, local: RSPAddr) -> None:
+        address, port = core.remote
+        self.network = network
+        self.local_addr = local
+        self.remote_addr = RSPAddr(address.ip, port, address.zone)
+        self._driver = driver
+        self._core = core
+        self._low_water = min(WRITE_LOW_WATER, driver.endpoint.config.send_buffer // 2)
+        self._final_stats: ConnStats | None = None
+        self.notify: Callable[[], None] = _nothing
+        """Called with the driver's lock held when something changed."""
+        driver.watch(core, self._changed)
+
+    def _changed(self) -> None:
+        if self._core.closed and self._final_stats is None:
+            self._final_stats = self._stats()
+        self.notify()
+
+    # ---- what sides wait for; called with the driver's lock held
+
+    def over(self) -> bool:
+        """Nothing will change any more."""
+        return self._core.closed or self._driver.broken is not None
+
+    def can_read(self) -> bool:
+        """A read has bytes, the end, or an error to give."""
+        core = self._core
+        return core.readable > 0 or core.at_eof or self.over()
+
+    def can_write(self) -> bool:
+        """A write has room, or an error to give."""
+        return self._core.writable > self._low_water or self.over()
+
+    def connected(self) -> bool:
+        """The handshake is over, one way or the other."""
+        return self._core.established or self.over()
+
+    # ---- the stream
+
+    def try_connect(self) -> bool:
+        """Whether the connection stands; raises the error if it cannot."""
+        with self._driver.lock:
+            if self._core.established:
+                return True
+            if self.over():
+                self._raise()
+            return False
+
+    def try_read(self, n: int) -> bytes | None:
+        """See :meth:`Stream.try_read`."""
+        driver, core = self._driver, self._core
+        with driver.lock:
+            if core.readable and driver.broken is None:
+                now = time.monotonic_ns()
+                data = core.read(n, now)
+                driver.commanded(now)
+                return data
+            if core.at_eof:
+                return b""
+            if self.over():
+                self._raise()
+            return None
+
+    def try_readinto(self, view: memoryview) -> int | None:
+        """See :meth:`Stream.try_readinto`."""
+        driver, core = self._driver, self._core
+        with driver.lock:
+            if core.readable and driver.broken is None:
+                now = time.monotonic_ns()
+                count = core.readinto(view, now)
+                driver.commanded(now)
+                return count
+            if core.at_eof:
+                return 0
+            if self.over():
+                self._raise()
+            return None
+
+    def try_write(self, data: bytes | memoryview) -> int:
+        """See :meth:`Stream.try_write`."""
+        driver, core = self._driver, self._core
+        with driver.lock:
+            if self.over():
+                self._raise()
+            now = time.monotonic_ns()
+            count = core.write(data, now)
+            if count:
+                driver.commanded(now)
+            return count
+
+    def close_write(self) -> None:
+        """See :meth:`Stream.close_write`."""
+        self._command(self._core.close_write)
+
+    def close(self) -> None:
+        """See :meth:`Stream.close`."""
+        self._command(self._core.close)
+
+    def abort(self) -> None:
+        """See :meth:`Stream.abort`."""
+        self._command(self._core.abort)
+
+    def _command(self, command: Callable[[int], None]) -> None:
+        with self._driver.lock:
+            if not self.over():
+                now = time.monotonic_ns()
+                command(now)
+                self._driver.commanded(now)
+
+    def _raise(self) -> None:
+        self._driver.check()
+        if self._core.error is not None:
+            raise self._core.error
+        raise ClosedError("the connection is closed")
+
+    def stats(self) -> ConnStats:
+        """See :meth:`Stream.stats`."""
+        with self._driver.lock:
+            return self._final_stats or self._stats()
+
+    def _stats(self) -> ConnStats:
+        fields = dataclasses.asdict(self._core.stats())
+        return ConnStats(**fields, kernel_drops=self._driver.link.stats().kernel_drops)
+
+
+class RSPAcceptor(Acceptor):
+    """A listener of the core, under its driver's lock."""
+
+    def __init__(
+        self, driver: Driver, core: Listener, network: str, addr: RSPAddr, local_for: Callable[[Any], RSPAddr]
+    ) -> None:
+        self.network = network
+        self.addr = addr
+        self._driver = driver
+        self._core = core
+        self._local_for = local_for
+        self.notify: Callable[[], None] = _nothing
+        driver.watch(core, lambda: self.notify())
+
+    def can_accept(self) -> bool:
+        """A connection waits, or none will ever; called with the driver's lock held."""
+        return len(self._core) > 0 or self._core.closed or self._driver.broken is not None
+
+    def try_accept(self) -> RSPStream | None:
+        """See :meth:`Acceptor.try_accept`."""
+        with self._driver.lock:
+            self._driver.check()
+            core = self._core.accept()
+            if core is None:
+                return None
+            return RSPStream(self._driver, core, self.network, self._local_for(core))
+
+    def close(self) -> None:
+        """See :meth:`Acceptor.close`."""
+        with self._driver.lock:
+            if not self._core.closed and self._driver.broken is None:
+                now = time.monotonic_ns()
+                self._core.close(now)
+                self._driver.commanded(now)
+
+
+def _nothing() -> None:
+    """Nobody waits yet."""
