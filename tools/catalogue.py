@@ -8,4 +8,6 @@ from __future__ import annotations
 __all__ = ["TOOLS"]
 
 # A test holds each line equal to the short help of the command itself.
-TOOLS: dict[str, str] = {}
+TOOLS: dict[str, str] = {
+    "cat": "Copy standard input to a peer and what it says to standard output.",
+}

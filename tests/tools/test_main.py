@@ -41,7 +41,7 @@ def test_the_table_tells_what_each_tool_says_of_itself(name: str) -> None:
 def test_every_tool_has_json_and_an_example(name: str) -> None:
     command = importlib.import_module(f"rawproto_tools.{name}").command
     text = command.get_help(click.Context(command, info_name=name))
-    assert f"rawproto {name}" in text.split("Options:")[0].split("\n", 1)[1], "no example in the help"
+    assert f"rawproto {name}" in text.split("\n", 1)[1], "no example in the help"
     if not isinstance(command, click.Group):
         assert "--json" in {word for parameter in command.params for word in parameter.opts}
 
