@@ -92,29 +92,141 @@ if TYPE_CHECKING:
     from rawproto.resolve import resolve_tcp_addr as resolve_tcp_addr
     from rawproto.resolve import resolve_udp_addr as resolve_udp_addr
     from rawproto.rsp import RSPConfig as RSPConfig
+    from rawproto.wire import ICMP as ICMP
+    from rawproto.wire import MPTCP as MPTCP
+    from rawproto.wire import MSS as MSS
+    from rawproto.wire import SACK as SACK
+    from rawproto.wire import SRHHMAC as SRHHMAC
+    from rawproto.wire import SRHTLV as SRHTLV
+    from rawproto.wire import TCP as TCP
+    from rawproto.wire import TCPEOL as TCPEOL
+    from rawproto.wire import TCPMD5 as TCPMD5
+    from rawproto.wire import TCPNOP as TCPNOP
     from rawproto.wire import UDP as UDP
     from rawproto.wire import Batch as Batch
     from rawproto.wire import BPFProgram as BPFProgram
+    from rawproto.wire import CommercialSecurity as CommercialSecurity
     from rawproto.wire import Constant as Constant
     from rawproto.wire import Datagram as Datagram
+    from rawproto.wire import DestinationOptions as DestinationOptions
+    from rawproto.wire import DNSSearchList as DNSSearchList
+    from rawproto.wire import ExperimentalTCPOption as ExperimentalTCPOption
+    from rawproto.wire import ExtendedEchoCode as ExtendedEchoCode
+    from rawproto.wire import ExtensionClass as ExtensionClass
+    from rawproto.wire import ExtensionObject as ExtensionObject
+    from rawproto.wire import FastOpen as FastOpen
     from rawproto.wire import FieldInfo as FieldInfo
     from rawproto.wire import Flag as Flag
     from rawproto.wire import Flags as Flags
+    from rawproto.wire import Fragment as Fragment
     from rawproto.wire import FragmentDrop as FragmentDrop
     from rawproto.wire import Header as Header
+    from rawproto.wire import HomeAddress as HomeAddress
+    from rawproto.wire import HopByHop as HopByHop
+    from rawproto.wire import ICMPAddressMask as ICMPAddressMask
     from rawproto.wire import ICMPError as ICMPError
     from rawproto.wire import ICMPErrorKind as ICMPErrorKind
+    from rawproto.wire import ICMPExtensions as ICMPExtensions
+    from rawproto.wire import ICMPRouterAdvertisement as ICMPRouterAdvertisement
+    from rawproto.wire import ICMPTimestamp as ICMPTimestamp
+    from rawproto.wire import ICMPTraceroute as ICMPTraceroute
+    from rawproto.wire import ICMPType as ICMPType
+    from rawproto.wire import ICMPv6 as ICMPv6
+    from rawproto.wire import ICMPv6ParameterProblemCode as ICMPv6ParameterProblemCode
+    from rawproto.wire import ICMPv6TimeExceededCode as ICMPv6TimeExceededCode
+    from rawproto.wire import ICMPv6Type as ICMPv6Type
+    from rawproto.wire import ICMPv6UnreachableCode as ICMPv6UnreachableCode
     from rawproto.wire import IdentificationSequence as IdentificationSequence
+    from rawproto.wire import InterfaceIdentification as InterfaceIdentification
+    from rawproto.wire import InterfaceInformation as InterfaceInformation
     from rawproto.wire import IPProtocol as IPProtocol
+    from rawproto.wire import IPTimestamp as IPTimestamp
+    from rawproto.wire import IPTraceroute as IPTraceroute
     from rawproto.wire import IPv4 as IPv4
+    from rawproto.wire import IPv4EOL as IPv4EOL
+    from rawproto.wire import IPv4NOP as IPv4NOP
+    from rawproto.wire import IPv4Option as IPv4Option
+    from rawproto.wire import IPv4OptionType as IPv4OptionType
+    from rawproto.wire import IPv6 as IPv6
+    from rawproto.wire import IPv6Option as IPv6Option
+    from rawproto.wire import IPv6OptionType as IPv6OptionType
+    from rawproto.wire import IPv6QuickStart as IPv6QuickStart
+    from rawproto.wire import IPv6RouterAlert as IPv6RouterAlert
+    from rawproto.wire import JumboPayload as JumboPayload
+    from rawproto.wire import LinkMTU as LinkMTU
     from rawproto.wire import LinkType as LinkType
+    from rawproto.wire import LooseSourceRoute as LooseSourceRoute
+    from rawproto.wire import MinimumPathMTU as MinimumPathMTU
+    from rawproto.wire import MLDMessage as MLDMessage
+    from rawproto.wire import MLDQuery as MLDQuery
+    from rawproto.wire import MLDRecord as MLDRecord
+    from rawproto.wire import MLDRecordType as MLDRecordType
+    from rawproto.wire import MLDReport as MLDReport
+    from rawproto.wire import MobileRouting as MobileRouting
+    from rawproto.wire import MPLSLabel as MPLSLabel
+    from rawproto.wire import MPLSLabelStack as MPLSLabelStack
+    from rawproto.wire import MPTCPSubtype as MPTCPSubtype
+    from rawproto.wire import MTUProbe as MTUProbe
+    from rawproto.wire import MTUReply as MTUReply
+    from rawproto.wire import NAT64Prefix as NAT64Prefix
+    from rawproto.wire import NDPOption as NDPOption
+    from rawproto.wire import NDPOptionType as NDPOptionType
+    from rawproto.wire import NeighborAdvertisement as NeighborAdvertisement
+    from rawproto.wire import NeighborSolicitation as NeighborSolicitation
+    from rawproto.wire import NodeInformation as NodeInformation
+    from rawproto.wire import Nonce as Nonce
     from rawproto.wire import OpenEnum as OpenEnum
+    from rawproto.wire import OptionFormat as OptionFormat
     from rawproto.wire import Overlay as Overlay
+    from rawproto.wire import Pad1 as Pad1
+    from rawproto.wire import PadN as PadN
+    from rawproto.wire import ParameterProblemCode as ParameterProblemCode
     from rawproto.wire import PcapngReader as PcapngReader
     from rawproto.wire import PcapngWriter as PcapngWriter
+    from rawproto.wire import PrefixInformation as PrefixInformation
+    from rawproto.wire import QuickStart as QuickStart
+    from rawproto.wire import QuickStartResponse as QuickStartResponse
+    from rawproto.wire import RawExtension as RawExtension
+    from rawproto.wire import RawIPv4Option as RawIPv4Option
+    from rawproto.wire import RawIPv6Option as RawIPv6Option
+    from rawproto.wire import RawNDPOption as RawNDPOption
+    from rawproto.wire import RawRouting as RawRouting
+    from rawproto.wire import RawTCPOption as RawTCPOption
     from rawproto.wire import Reassembler as Reassembler
     from rawproto.wire import ReceivedBatch as ReceivedBatch
+    from rawproto.wire import RecordRoute as RecordRoute
+    from rawproto.wire import RecursiveDNSServer as RecursiveDNSServer
+    from rawproto.wire import Redirect as Redirect
+    from rawproto.wire import RedirectCode as RedirectCode
+    from rawproto.wire import RedirectedHeader as RedirectedHeader
+    from rawproto.wire import RouteInformation as RouteInformation
+    from rawproto.wire import RouterAdvertisement as RouterAdvertisement
+    from rawproto.wire import RouterAlert as RouterAlert
+    from rawproto.wire import RouterEntry as RouterEntry
+    from rawproto.wire import RouterSolicitation as RouterSolicitation
+    from rawproto.wire import Routing as Routing
+    from rawproto.wire import RoutingType as RoutingType
+    from rawproto.wire import RPLOption as RPLOption
+    from rawproto.wire import SACKBlock as SACKBlock
+    from rawproto.wire import SACKPermitted as SACKPermitted
+    from rawproto.wire import Security as Security
+    from rawproto.wire import SegmentRouting as SegmentRouting
+    from rawproto.wire import SourceLinkLayerAddress as SourceLinkLayerAddress
+    from rawproto.wire import SourceRouting as SourceRouting
+    from rawproto.wire import StreamID as StreamID
+    from rawproto.wire import StrictSourceRoute as StrictSourceRoute
+    from rawproto.wire import TargetLinkLayerAddress as TargetLinkLayerAddress
+    from rawproto.wire import TCPAuthentication as TCPAuthentication
+    from rawproto.wire import TCPFlags as TCPFlags
+    from rawproto.wire import TCPOption as TCPOption
+    from rawproto.wire import TCPOptionKind as TCPOptionKind
+    from rawproto.wire import TCPTimestamps as TCPTimestamps
+    from rawproto.wire import TimeExceededCode as TimeExceededCode
     from rawproto.wire import Transmit as Transmit
+    from rawproto.wire import TunnelEncapsulationLimit as TunnelEncapsulationLimit
+    from rawproto.wire import UnreachableCode as UnreachableCode
+    from rawproto.wire import UserTimeout as UserTimeout
+    from rawproto.wire import WindowScale as WindowScale
     from rawproto.wire import assemble as assemble
     from rawproto.wire import bits as bits
     from rawproto.wire import checksum as checksum
@@ -135,6 +247,7 @@ if TYPE_CHECKING:
     from rawproto.wire import header_checksum16 as header_checksum16
     from rawproto.wire import ip4 as ip4
     from rawproto.wire import ip6 as ip6
+    from rawproto.wire import join_quote as join_quote
     from rawproto.wire import length8 as length8
     from rawproto.wire import length16 as length16
     from rawproto.wire import length_bits as length_bits
@@ -145,6 +258,7 @@ if TYPE_CHECKING:
     from rawproto.wire import pseudo_checksum16 as pseudo_checksum16
     from rawproto.wire import pseudo_header as pseudo_header
     from rawproto.wire import scaled as scaled
+    from rawproto.wire import split_quote as split_quote
     from rawproto.wire import u8 as u8
     from rawproto.wire import u16 as u16
     from rawproto.wire import u16le as u16le
@@ -253,27 +367,139 @@ _ROOMS: dict[str, tuple[str, ...]] = {
     "rawproto.wire": (
         "BPFProgram",
         "Batch",
+        "CommercialSecurity",
         "Constant",
+        "DNSSearchList",
         "Datagram",
+        "DestinationOptions",
+        "ExperimentalTCPOption",
+        "ExtendedEchoCode",
+        "ExtensionClass",
+        "ExtensionObject",
+        "FastOpen",
         "FieldInfo",
         "Flag",
         "Flags",
+        "Fragment",
         "FragmentDrop",
         "Header",
+        "HomeAddress",
+        "HopByHop",
+        "ICMP",
+        "ICMPAddressMask",
         "ICMPError",
         "ICMPErrorKind",
+        "ICMPExtensions",
+        "ICMPRouterAdvertisement",
+        "ICMPTimestamp",
+        "ICMPTraceroute",
+        "ICMPType",
+        "ICMPv6",
+        "ICMPv6ParameterProblemCode",
+        "ICMPv6TimeExceededCode",
+        "ICMPv6Type",
+        "ICMPv6UnreachableCode",
         "IPProtocol",
+        "IPTimestamp",
+        "IPTraceroute",
         "IPv4",
+        "IPv4EOL",
+        "IPv4NOP",
+        "IPv4Option",
+        "IPv4OptionType",
+        "IPv6",
+        "IPv6Option",
+        "IPv6OptionType",
+        "IPv6QuickStart",
+        "IPv6RouterAlert",
         "IdentificationSequence",
+        "InterfaceIdentification",
+        "InterfaceInformation",
+        "JumboPayload",
+        "LinkMTU",
         "LinkType",
+        "LooseSourceRoute",
+        "MLDMessage",
+        "MLDQuery",
+        "MLDRecord",
+        "MLDRecordType",
+        "MLDReport",
+        "MPLSLabel",
+        "MPLSLabelStack",
+        "MPTCP",
+        "MPTCPSubtype",
+        "MSS",
+        "MTUProbe",
+        "MTUReply",
+        "MinimumPathMTU",
+        "MobileRouting",
+        "NAT64Prefix",
+        "NDPOption",
+        "NDPOptionType",
+        "NeighborAdvertisement",
+        "NeighborSolicitation",
+        "NodeInformation",
+        "Nonce",
         "OpenEnum",
+        "OptionFormat",
         "Overlay",
+        "Pad1",
+        "PadN",
+        "ParameterProblemCode",
         "PcapngReader",
         "PcapngWriter",
+        "PrefixInformation",
+        "QuickStart",
+        "QuickStartResponse",
+        "RPLOption",
+        "RawExtension",
+        "RawIPv4Option",
+        "RawIPv6Option",
+        "RawNDPOption",
+        "RawRouting",
+        "RawTCPOption",
         "Reassembler",
         "ReceivedBatch",
+        "RecordRoute",
+        "RecursiveDNSServer",
+        "Redirect",
+        "RedirectCode",
+        "RedirectedHeader",
+        "RouteInformation",
+        "RouterAdvertisement",
+        "RouterAlert",
+        "RouterEntry",
+        "RouterSolicitation",
+        "Routing",
+        "RoutingType",
+        "SACK",
+        "SACKBlock",
+        "SACKPermitted",
+        "SRHHMAC",
+        "SRHTLV",
+        "Security",
+        "SegmentRouting",
+        "SourceLinkLayerAddress",
+        "SourceRouting",
+        "StreamID",
+        "StrictSourceRoute",
+        "TCP",
+        "TCPAuthentication",
+        "TCPEOL",
+        "TCPFlags",
+        "TCPMD5",
+        "TCPNOP",
+        "TCPOption",
+        "TCPOptionKind",
+        "TCPTimestamps",
+        "TargetLinkLayerAddress",
+        "TimeExceededCode",
         "Transmit",
+        "TunnelEncapsulationLimit",
         "UDP",
+        "UnreachableCode",
+        "UserTimeout",
+        "WindowScale",
         "assemble",
         "bits",
         "checksum",
@@ -294,6 +520,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "header_checksum16",
         "ip4",
         "ip6",
+        "join_quote",
         "length16",
         "length8",
         "length_bits",
@@ -304,6 +531,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "pseudo_checksum16",
         "pseudo_header",
         "scaled",
+        "split_quote",
         "u16",
         "u16le",
         "u24",

@@ -18,10 +18,102 @@ if TYPE_CHECKING:
     from rawproto.wire.flags import Flags as Flags
     from rawproto.wire.fragment import fragment as fragment
     from rawproto.wire.header import Header as Header
+    from rawproto.wire.icmp import ICMP as ICMP
+    from rawproto.wire.icmp import ICMPAddressMask as ICMPAddressMask
+    from rawproto.wire.icmp import ICMPRouterAdvertisement as ICMPRouterAdvertisement
+    from rawproto.wire.icmp import ICMPTimestamp as ICMPTimestamp
+    from rawproto.wire.icmp import ICMPTraceroute as ICMPTraceroute
+    from rawproto.wire.icmp import RouterEntry as RouterEntry
+    from rawproto.wire.icmp_codes import ExtendedEchoCode as ExtendedEchoCode
+    from rawproto.wire.icmp_codes import ICMPType as ICMPType
+    from rawproto.wire.icmp_codes import ParameterProblemCode as ParameterProblemCode
+    from rawproto.wire.icmp_codes import RedirectCode as RedirectCode
+    from rawproto.wire.icmp_codes import TimeExceededCode as TimeExceededCode
+    from rawproto.wire.icmp_codes import UnreachableCode as UnreachableCode
     from rawproto.wire.icmp_error import ICMPError as ICMPError
     from rawproto.wire.icmp_error import ICMPErrorKind as ICMPErrorKind
+    from rawproto.wire.icmp_extensions import ExtensionClass as ExtensionClass
+    from rawproto.wire.icmp_extensions import ExtensionObject as ExtensionObject
+    from rawproto.wire.icmp_extensions import ICMPExtensions as ICMPExtensions
+    from rawproto.wire.icmp_extensions import InterfaceIdentification as InterfaceIdentification
+    from rawproto.wire.icmp_extensions import InterfaceInformation as InterfaceInformation
+    from rawproto.wire.icmp_extensions import MPLSLabel as MPLSLabel
+    from rawproto.wire.icmp_extensions import MPLSLabelStack as MPLSLabelStack
+    from rawproto.wire.icmp_extensions import RawExtension as RawExtension
+    from rawproto.wire.icmp_extensions import join_quote as join_quote
+    from rawproto.wire.icmp_extensions import split_quote as split_quote
+    from rawproto.wire.icmpv6 import ICMPv6 as ICMPv6
+    from rawproto.wire.icmpv6 import MLDMessage as MLDMessage
+    from rawproto.wire.icmpv6 import MLDQuery as MLDQuery
+    from rawproto.wire.icmpv6 import MLDRecord as MLDRecord
+    from rawproto.wire.icmpv6 import MLDReport as MLDReport
+    from rawproto.wire.icmpv6 import NeighborAdvertisement as NeighborAdvertisement
+    from rawproto.wire.icmpv6 import NeighborSolicitation as NeighborSolicitation
+    from rawproto.wire.icmpv6 import NodeInformation as NodeInformation
+    from rawproto.wire.icmpv6 import Redirect as Redirect
+    from rawproto.wire.icmpv6 import RouterAdvertisement as RouterAdvertisement
+    from rawproto.wire.icmpv6 import RouterSolicitation as RouterSolicitation
+    from rawproto.wire.icmpv6_codes import ICMPv6ParameterProblemCode as ICMPv6ParameterProblemCode
+    from rawproto.wire.icmpv6_codes import ICMPv6TimeExceededCode as ICMPv6TimeExceededCode
+    from rawproto.wire.icmpv6_codes import ICMPv6Type as ICMPv6Type
+    from rawproto.wire.icmpv6_codes import ICMPv6UnreachableCode as ICMPv6UnreachableCode
+    from rawproto.wire.icmpv6_codes import MLDRecordType as MLDRecordType
     from rawproto.wire.identification import IdentificationSequence as IdentificationSequence
     from rawproto.wire.ipv4 import IPv4 as IPv4
+    from rawproto.wire.ipv4_options import CommercialSecurity as CommercialSecurity
+    from rawproto.wire.ipv4_options import IPTimestamp as IPTimestamp
+    from rawproto.wire.ipv4_options import IPTraceroute as IPTraceroute
+    from rawproto.wire.ipv4_options import IPv4EOL as IPv4EOL
+    from rawproto.wire.ipv4_options import IPv4NOP as IPv4NOP
+    from rawproto.wire.ipv4_options import IPv4Option as IPv4Option
+    from rawproto.wire.ipv4_options import IPv4OptionType as IPv4OptionType
+    from rawproto.wire.ipv4_options import LooseSourceRoute as LooseSourceRoute
+    from rawproto.wire.ipv4_options import MTUProbe as MTUProbe
+    from rawproto.wire.ipv4_options import MTUReply as MTUReply
+    from rawproto.wire.ipv4_options import QuickStart as QuickStart
+    from rawproto.wire.ipv4_options import RawIPv4Option as RawIPv4Option
+    from rawproto.wire.ipv4_options import RecordRoute as RecordRoute
+    from rawproto.wire.ipv4_options import RouterAlert as RouterAlert
+    from rawproto.wire.ipv4_options import Security as Security
+    from rawproto.wire.ipv4_options import StreamID as StreamID
+    from rawproto.wire.ipv4_options import StrictSourceRoute as StrictSourceRoute
+    from rawproto.wire.ipv6 import IPv6 as IPv6
+    from rawproto.wire.ipv6_ext import SRHHMAC as SRHHMAC
+    from rawproto.wire.ipv6_ext import SRHTLV as SRHTLV
+    from rawproto.wire.ipv6_ext import DestinationOptions as DestinationOptions
+    from rawproto.wire.ipv6_ext import Fragment as Fragment
+    from rawproto.wire.ipv6_ext import HopByHop as HopByHop
+    from rawproto.wire.ipv6_ext import MobileRouting as MobileRouting
+    from rawproto.wire.ipv6_ext import RawRouting as RawRouting
+    from rawproto.wire.ipv6_ext import Routing as Routing
+    from rawproto.wire.ipv6_ext import RoutingType as RoutingType
+    from rawproto.wire.ipv6_ext import SegmentRouting as SegmentRouting
+    from rawproto.wire.ipv6_ext import SourceRouting as SourceRouting
+    from rawproto.wire.ipv6_options import HomeAddress as HomeAddress
+    from rawproto.wire.ipv6_options import IPv6Option as IPv6Option
+    from rawproto.wire.ipv6_options import IPv6OptionType as IPv6OptionType
+    from rawproto.wire.ipv6_options import IPv6QuickStart as IPv6QuickStart
+    from rawproto.wire.ipv6_options import IPv6RouterAlert as IPv6RouterAlert
+    from rawproto.wire.ipv6_options import JumboPayload as JumboPayload
+    from rawproto.wire.ipv6_options import MinimumPathMTU as MinimumPathMTU
+    from rawproto.wire.ipv6_options import Pad1 as Pad1
+    from rawproto.wire.ipv6_options import PadN as PadN
+    from rawproto.wire.ipv6_options import RawIPv6Option as RawIPv6Option
+    from rawproto.wire.ipv6_options import RPLOption as RPLOption
+    from rawproto.wire.ipv6_options import TunnelEncapsulationLimit as TunnelEncapsulationLimit
+    from rawproto.wire.ndp_options import DNSSearchList as DNSSearchList
+    from rawproto.wire.ndp_options import LinkMTU as LinkMTU
+    from rawproto.wire.ndp_options import NAT64Prefix as NAT64Prefix
+    from rawproto.wire.ndp_options import NDPOption as NDPOption
+    from rawproto.wire.ndp_options import NDPOptionType as NDPOptionType
+    from rawproto.wire.ndp_options import Nonce as Nonce
+    from rawproto.wire.ndp_options import PrefixInformation as PrefixInformation
+    from rawproto.wire.ndp_options import RawNDPOption as RawNDPOption
+    from rawproto.wire.ndp_options import RecursiveDNSServer as RecursiveDNSServer
+    from rawproto.wire.ndp_options import RedirectedHeader as RedirectedHeader
+    from rawproto.wire.ndp_options import RouteInformation as RouteInformation
+    from rawproto.wire.ndp_options import SourceLinkLayerAddress as SourceLinkLayerAddress
+    from rawproto.wire.ndp_options import TargetLinkLayerAddress as TargetLinkLayerAddress
     from rawproto.wire.pcapng.blocks import LinkType as LinkType
     from rawproto.wire.pcapng.reader import PcapngReader as PcapngReader
     from rawproto.wire.pcapng.writer import PcapngWriter as PcapngWriter
@@ -31,6 +123,28 @@ if TYPE_CHECKING:
     from rawproto.wire.sums import checksum as checksum
     from rawproto.wire.sums import checksum_update as checksum_update
     from rawproto.wire.sums import pseudo_header as pseudo_header
+    from rawproto.wire.tcp import TCP as TCP
+    from rawproto.wire.tcp import TCPFlags as TCPFlags
+    from rawproto.wire.tcp_options import MPTCP as MPTCP
+    from rawproto.wire.tcp_options import MSS as MSS
+    from rawproto.wire.tcp_options import SACK as SACK
+    from rawproto.wire.tcp_options import TCPEOL as TCPEOL
+    from rawproto.wire.tcp_options import TCPMD5 as TCPMD5
+    from rawproto.wire.tcp_options import TCPNOP as TCPNOP
+    from rawproto.wire.tcp_options import ExperimentalTCPOption as ExperimentalTCPOption
+    from rawproto.wire.tcp_options import FastOpen as FastOpen
+    from rawproto.wire.tcp_options import MPTCPSubtype as MPTCPSubtype
+    from rawproto.wire.tcp_options import QuickStartResponse as QuickStartResponse
+    from rawproto.wire.tcp_options import RawTCPOption as RawTCPOption
+    from rawproto.wire.tcp_options import SACKBlock as SACKBlock
+    from rawproto.wire.tcp_options import SACKPermitted as SACKPermitted
+    from rawproto.wire.tcp_options import TCPAuthentication as TCPAuthentication
+    from rawproto.wire.tcp_options import TCPOption as TCPOption
+    from rawproto.wire.tcp_options import TCPOptionKind as TCPOptionKind
+    from rawproto.wire.tcp_options import TCPTimestamps as TCPTimestamps
+    from rawproto.wire.tcp_options import UserTimeout as UserTimeout
+    from rawproto.wire.tcp_options import WindowScale as WindowScale
+    from rawproto.wire.tlv import OptionFormat as OptionFormat
     from rawproto.wire.types import Constant as Constant
     from rawproto.wire.types import Overlay as Overlay
     from rawproto.wire.types import bits as bits
@@ -81,15 +195,148 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "flags": ("Flag", "Flags"),
     "fragment": ("fragment",),
     "header": ("Header",),
+    "icmp": (
+        "ICMP",
+        "ICMPAddressMask",
+        "ICMPRouterAdvertisement",
+        "ICMPTimestamp",
+        "ICMPTraceroute",
+        "RouterEntry",
+    ),
+    "icmp_codes": (
+        "ExtendedEchoCode",
+        "ICMPType",
+        "ParameterProblemCode",
+        "RedirectCode",
+        "TimeExceededCode",
+        "UnreachableCode",
+    ),
     "icmp_error": ("ICMPError", "ICMPErrorKind"),
+    "icmp_extensions": (
+        "ExtensionClass",
+        "ExtensionObject",
+        "ICMPExtensions",
+        "InterfaceIdentification",
+        "InterfaceInformation",
+        "MPLSLabel",
+        "MPLSLabelStack",
+        "RawExtension",
+        "join_quote",
+        "split_quote",
+    ),
+    "icmpv6": (
+        "ICMPv6",
+        "MLDMessage",
+        "MLDQuery",
+        "MLDRecord",
+        "MLDReport",
+        "NeighborAdvertisement",
+        "NeighborSolicitation",
+        "NodeInformation",
+        "Redirect",
+        "RouterAdvertisement",
+        "RouterSolicitation",
+    ),
+    "icmpv6_codes": (
+        "ICMPv6ParameterProblemCode",
+        "ICMPv6TimeExceededCode",
+        "ICMPv6Type",
+        "ICMPv6UnreachableCode",
+        "MLDRecordType",
+    ),
     "identification": ("IdentificationSequence",),
     "ipv4": ("IPv4",),
+    "ipv4_options": (
+        "CommercialSecurity",
+        "IPTimestamp",
+        "IPTraceroute",
+        "IPv4EOL",
+        "IPv4NOP",
+        "IPv4Option",
+        "IPv4OptionType",
+        "LooseSourceRoute",
+        "MTUProbe",
+        "MTUReply",
+        "QuickStart",
+        "RawIPv4Option",
+        "RecordRoute",
+        "RouterAlert",
+        "Security",
+        "StreamID",
+        "StrictSourceRoute",
+    ),
+    "ipv6": ("IPv6",),
+    "ipv6_ext": (
+        "DestinationOptions",
+        "Fragment",
+        "HopByHop",
+        "MobileRouting",
+        "RawRouting",
+        "Routing",
+        "RoutingType",
+        "SRHHMAC",
+        "SRHTLV",
+        "SegmentRouting",
+        "SourceRouting",
+    ),
+    "ipv6_options": (
+        "HomeAddress",
+        "IPv6Option",
+        "IPv6OptionType",
+        "IPv6QuickStart",
+        "IPv6RouterAlert",
+        "JumboPayload",
+        "MinimumPathMTU",
+        "Pad1",
+        "PadN",
+        "RPLOption",
+        "RawIPv6Option",
+        "TunnelEncapsulationLimit",
+    ),
+    "ndp_options": (
+        "DNSSearchList",
+        "LinkMTU",
+        "NAT64Prefix",
+        "NDPOption",
+        "NDPOptionType",
+        "Nonce",
+        "PrefixInformation",
+        "RawNDPOption",
+        "RecursiveDNSServer",
+        "RedirectedHeader",
+        "RouteInformation",
+        "SourceLinkLayerAddress",
+        "TargetLinkLayerAddress",
+    ),
     "pcapng.blocks": ("LinkType",),
     "pcapng.reader": ("PcapngReader",),
     "pcapng.writer": ("PcapngWriter",),
     "protocols": ("IPProtocol",),
     "reassembly": ("FragmentDrop", "Reassembler"),
     "sums": ("checksum", "checksum_update", "pseudo_header"),
+    "tcp": ("TCP", "TCPFlags"),
+    "tcp_options": (
+        "ExperimentalTCPOption",
+        "FastOpen",
+        "MPTCP",
+        "MPTCPSubtype",
+        "MSS",
+        "QuickStartResponse",
+        "RawTCPOption",
+        "SACK",
+        "SACKBlock",
+        "SACKPermitted",
+        "TCPAuthentication",
+        "TCPEOL",
+        "TCPMD5",
+        "TCPNOP",
+        "TCPOption",
+        "TCPOptionKind",
+        "TCPTimestamps",
+        "UserTimeout",
+        "WindowScale",
+    ),
+    "tlv": ("OptionFormat",),
     "types": (
         "Constant",
         "Overlay",

@@ -56,6 +56,13 @@ def base_names(name: str, layout: Layout) -> dict[str, Any]:
         "to_ip": to_ip,
         **{key: getattr(runtime, key) for key in runtime.__all__},
     }
+    # In __init__ the fields are plain local names: what it calls must not be hidden by a field called "type".
+    for value in (len, type, str, bytes, locals, TypeError, ValueError):
+        names[f"_{value.__name__}"] = value
+    names |= {
+        f"_{key}": names[key]
+        for key in ("IP", "NAME", "ip4", "ip16", "refuse", "to_bytes", "to_ip", "to_tuple")
+    }
     for info in (*layout.fields, *layout.views):
         names |= _field_names(info, name)
     return names
@@ -65,19 +72,19 @@ def _field_names(info: FieldInfo, header: str) -> dict[str, Any]:
     """The helper objects of one field."""
     names: dict[str, Any] = {}
     if info.kind in ("enum", "flags"):
-        names[f"M_{info.name}"] = runtime.code_map(info, header)
+        names[f"_M_{info.name}"] = runtime.code_map(info, header)
     elif info.kind == "list":
-        names[f"I_{info.name}"] = info
-        names[f"E_{info.name}"] = runtime.list_encoder(info)
-        names[f"L_{info.name}"] = runtime.list_decoder(info, header)
+        names[f"_I_{info.name}"] = info
+        names[f"_E_{info.name}"] = runtime.list_encoder(info)
+        names[f"_L_{info.name}"] = runtime.list_decoder(info, header)
     elif info.kind == "options" and info.options is not None:
-        names[f"C_{info.name}"] = info.options.convert
-        names[f"E_{info.name}"] = info.options.encode
-        names[f"L_{info.name}"] = info.options.decode
+        names[f"_C_{info.name}"] = info.options.convert
+        names[f"_E_{info.name}"] = info.options.encode
+        names[f"_L_{info.name}"] = info.options.decode
     if isinstance(info.derived, Computed):
-        names[f"F_{info.name}"] = info.derived.function
+        names[f"_F_{info.name}"] = info.derived.function
     if info.default is not REQUIRED:
-        names[f"D_{info.name}"] = info.default
+        names[f"_D_{info.name}"] = info.default
     return names
 
 

@@ -152,7 +152,7 @@ class DecodeWriter(Writer):
         else:
             empty = f"if until == position: f_{info.name} = ()"
             extra = f", NAME, {info.name!r}" if info.kind == "options" else ""
-            lines += [empty, f"else: f_{info.name} = L_{info.name}(buffer, position, until, start{extra})"]
+            lines += [empty, f"else: f_{info.name} = _L_{info.name}(buffer, position, until, start{extra})"]
         lines.append("position = until")
         return lines
 
@@ -186,7 +186,7 @@ class DecodeWriter(Writer):
         """Expression of the attribute made of a decoded number."""
         name = f"f_{info.name}"
         if info.kind in ("enum", "flags"):
-            return f"M_{info.name}[{name}]"
+            return f"_M_{info.name}[{name}]"
         if info.kind == "bool":
             return f"{name} == 1"
         if info.kind in ("ip4", "ip6"):

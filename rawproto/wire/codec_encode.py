@@ -46,7 +46,7 @@ class EncodeWriter(Writer):
                 )
                 lines.append(f"v_{name} = f_{name}")
             else:
-                lines.append(f"v_{name} = E_{name}(f_{name}) if f_{name} else b''")
+                lines.append(f"v_{name} = _E_{name}(f_{name}) if f_{name} else b''")
             if info.length_by is not None:
                 lines += self._length_by(info)
             sizes.append(f"len(v_{name})")
@@ -89,7 +89,7 @@ class EncodeWriter(Writer):
                 unknown = f"unknown_next(NAME, {name!r}, payload, {self.empty_next})"
                 lines.append(f"    f_{name} = number if number is not None else {unknown}")
             elif isinstance(rule, Computed):
-                lines.append(f"if f_{name} is None: f_{name} = F_{name}(self, payload)")
+                lines.append(f"if f_{name} is None: f_{name} = _F_{name}(self, payload)")
         return lines
 
     def _encode_checks(self) -> list[str]:

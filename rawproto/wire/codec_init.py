@@ -27,11 +27,11 @@ class InitWriter(Writer):
         for info in self.layout.fields:
             body += self._conversion(info)
         if tests := self._init_tests():
-            body.append(f"        if {' or '.join(tests)}: raise refuse(type(self), locals())")
+            body.append(f"        if {' or '.join(tests)}: raise _refuse(_type(self), _locals())")
         lines += body or ["        pass"]
         lines += [
-            "    except (TypeError, ValueError) as error:",
-            "        raise refuse(type(self), locals(), error) from None",
+            "    except (_TypeError, _ValueError) as _error:",
+            "        raise _refuse(_type(self), _locals(), _error) from None",
         ]
         lines += [f"    self.{info.name} = {info.name}" for info in self.layout.fields]
         lines.append("    self._origin = None")
@@ -42,9 +42,9 @@ class InitWriter(Writer):
         positional: list[str] = []
         keyword: list[str] = []
         for info in self.layout.fields:
-            text = info.name if info.default is REQUIRED else f"{info.name}=D_{info.name}"
+            text = info.name if info.default is REQUIRED else f"{info.name}=_D_{info.name}"
             (keyword if info.kw_only else positional).append(text)
-        keyword += [f"{view.name}=D_{view.name}" for view in self.layout.views]
+        keyword += [f"{view.name}=_D_{view.name}" for view in self.layout.views]
         return [*positional, *(["*", *keyword] if keyword else [])]
 
     def _conversion(self, info: FieldInfo) -> list[str]:
@@ -53,26 +53,26 @@ class InitWriter(Writer):
         nullable = f"{name} is not None and " if info.derived is not None else ""
         if info.kind in ("enum", "flags"):
             guard = f"if {name} is not None: " if nullable else ""
-            return [f"{pad}{guard}{name} = M_{name}[{name}]"]
+            return [f"{pad}{guard}{name} = _M_{name}[{name}]"]
         if info.kind in ("ip4", "ip6"):
             size = 4 if info.kind == "ip4" else 16
             return [
-                f"{pad}if type({name}) is str: {name} = ip{size}[{name}]",
-                f"{pad}elif type({name}) is not IP or len({name}) != {size}:",
-                f"{pad}    {name} = to_ip({name}, {size}, NAME, {name!r})",
+                f"{pad}if _type({name}) is _str: {name} = _ip{size}[{name}]",
+                f"{pad}elif _type({name}) is not _IP or _len({name}) != {size}:",
+                f"{pad}    {name} = _to_ip({name}, {size}, _NAME, {name!r})",
             ]
         if info.kind == "bytes":
             size = -1 if info.width is None else info.width // 8
-            test = f"type({name}) is not bytes" + (f" or len({name}) != {size}" if size >= 0 else "")
-            return [f"{pad}if {test}: {name} = to_bytes({name}, {size}, NAME, {name!r})"]
+            test = f"_type({name}) is not _bytes" + (f" or _len({name}) != {size}" if size >= 0 else "")
+            return [f"{pad}if {test}: {name} = _to_bytes({name}, {size}, _NAME, {name!r})"]
         if info.kind == "options":
-            return [f"{pad}if {name} != (): {name} = C_{name}({name}, NAME, {name!r})"]
+            return [f"{pad}if {name} != (): {name} = _C_{name}({name}, _NAME, {name!r})"]
         if info.kind == "list":
-            return [f"{pad}if {name} != (): {name} = to_tuple({name}, I_{name}, NAME)"]
+            return [f"{pad}if {name} != (): {name} = _to_tuple({name}, _I_{name}, _NAME)"]
         if info.derived is not None:
-            return [f"{pad}if {nullable}{name} >> {info.width}: raise refuse(type(self), locals())"]
+            return [f"{pad}if {nullable}{name} >> {info.width}: raise _refuse(_type(self), _locals())"]
         if info.scale != 1:
-            return [f"{pad}if {name} % {info.scale}: raise refuse(type(self), locals())"]
+            return [f"{pad}if {name} % {info.scale}: raise _refuse(_type(self), _locals())"]
         return []
 
     def _init_tests(self) -> list[str]:
@@ -96,12 +96,12 @@ class InitWriter(Writer):
     def _lay_over(self, view: FieldInfo) -> list[str]:
         """Lines that write the bits of a view into the fields under it."""
         start, width = view.offset or 0, view.width or 0
-        self.names[f"V_{view.name}"] = runtime.view_number(view, self.name)
-        lines = [f"        over = V_{view.name}({view.name})"]
+        self.names[f"_V_{view.name}"] = runtime.view_number(view, self.name)
+        lines = [f"        _over = _V_{view.name}({view.name})"]
         for info, low, shift, count in covered(self.layout.fields, start, width):
             mask = (1 << count) - 1
             keep = ((1 << (info.width or 0)) - 1) ^ (mask << low)
             lines.append(
-                f"        {info.name} = {info.name} & {keep:#x} | (over >> {shift} & {mask:#x}) << {low}"
+                f"        {info.name} = {info.name} & {keep:#x} | (_over >> {shift} & {mask:#x}) << {low}"
             )
         return lines

@@ -7,17 +7,18 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
-from rawproto.errors import DeclarationError, EncodeError
+from rawproto.errors import DeclarationError, DecodeError, EncodeError
 from rawproto.wire import registry
 from rawproto.wire.codec import compile_codec
 from rawproto.wire.codec_base import covered
-from rawproto.wire.field import FieldInfo, NextProtocol
+from rawproto.wire.field import FieldInfo, Length, NextProtocol
 from rawproto.wire.flags import Flags
 from rawproto.wire.layout import Layout, lay_out, read_fields
 from rawproto.wire.runtime import view_number, view_value
 from rawproto.wire.types import declare
 
 if TYPE_CHECKING:
+    import inspect
     from collections.abc import Mapping
     from typing import Self
 
@@ -86,11 +87,27 @@ class HeaderMeta(type):
         cls._next_field = None if next_field is None else next_field.name
         if next_field is None and "_following" not in body:
             cls._following = None  # nothing to ask: spares a call for each header parsed
-        functions, cls._source = compile_codec(name, layout, number, cls._empty_next)
-        _install(cls, functions)
+        _postpone(cls)
         if protocol is not None:
             registry.register(protocol, cls)
         return cls
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """The constructor's parameters, for help() and editors."""
+        import inspect
+
+        cls._compile()
+        signature = inspect.signature(vars(cls)["__init__"])
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    def _compile(cls) -> None:
+        """Compile the codec, unless that was done."""
+        if "_source" not in vars(cls):
+            functions, cls._source = compile_codec(
+                cls.__name__, cls._layout, cls.protocol_number, cls._empty_next
+            )
+            _install(cls, functions)
 
     @property
     def dtype(cls) -> np.dtype[Any]:
@@ -166,6 +183,45 @@ def _view_property(view: FieldInfo, layout: Layout, header: str) -> property:
     return property(read, write, doc=view.doc or None)
 
 
+def _postpone(cls: Any) -> None:
+    """Put functions on the class that compile the codec when one of them is first called.
+
+    Most programs use few of the many option and message types: importing them costs no compilation.
+    """
+
+    def __init__(self: Any, *args: Any, **values: Any) -> None:  # noqa: N807 - becomes the method
+        cls._compile()
+        cls.__init__(self, *args, **values)
+
+    def _encode(self: Any, payload: bytes, number: int | None, addresses: bytes | None) -> bytes:
+        cls._compile()
+        data: bytes = cls._encode(self, payload, number, addresses)
+        return data
+
+    def _decode(buffer: bytes, start: int, end: int, quoted: bool = False) -> Any:
+        cls._compile()
+        return cls._decode(buffer, start, end, quoted)
+
+    cls.__init__ = __init__
+    cls._encode = _encode
+    cls._decode = staticmethod(_decode) if vars(cls).get("_choose") is None else staticmethod(_chooser(cls))
+
+
+def _chooser(cls: Any) -> Any:
+    """A decoder for a base of several headers: tries the class its ``_choose`` names, then its ``_other``."""
+
+    def _decode(buffer: bytes, start: int, end: int, quoted: bool = False) -> Any:
+        chosen = cls._choose(buffer, start, end)
+        if chosen is not None:
+            try:
+                return chosen._decode(buffer, start, end, quoted)
+            except DecodeError:
+                pass
+        return cls._other._decode(buffer, start, end, quoted)
+
+    return _decode
+
+
 def _install(cls: Any, functions: Mapping[str, Any]) -> None:
     """Put the compiled functions on the class."""
     functions["_names"]["cls"] = cls
@@ -174,7 +230,8 @@ def _install(cls: Any, functions: Mapping[str, Any]) -> None:
         function.__qualname__ = f"{cls.__qualname__}.{key}"
         function.__module__ = cls.__module__
         setattr(cls, key, function)
-    cls._decode = staticmethod(functions["_decode"])
+    if vars(cls).get("_choose") is None:
+        cls._decode = staticmethod(functions["_decode"])
 
 
 class Header(metaclass=HeaderMeta):
@@ -203,6 +260,10 @@ class Header(metaclass=HeaderMeta):
     _origin: ClassVar[tuple[bytes, int, int, int, tuple[str, ...]] | None]
     # For headers that carry addresses: (header, addresses so far) -> source + final destination, for pseudo headers.
     _addresses: ClassVar[Any] = None
+
+    # For bases that parse into one of several subclasses: which one the bytes ask for, and which takes the rest.
+    _choose: ClassVar[Any] = None
+    _other: ClassVar[Any] = None
 
     protocol_number: ClassVar[int | None]
 
@@ -331,6 +392,8 @@ class Header(metaclass=HeaderMeta):
             value = getattr(self, info.name)
             if value is None or (not info.required and value == info.default):
                 continue
+            if self._origin is not None and isinstance(info.derived, Length) and info.derived.of != "packet":
+                continue  # parsing has found it consistent with what is shown
             text = str(value) if info.kind in ("enum", "flags") else repr(value)
             shown.append(f"{info.name}={text}")
         return f"{type(self).__name__}({', '.join(shown)})"
@@ -367,6 +430,7 @@ class Header(metaclass=HeaderMeta):
     @classmethod
     def codec_source(cls) -> str:
         """The Python source of the compiled codec, to look at."""
+        cls._compile()
         return cls._source
 
     @classmethod

@@ -109,7 +109,7 @@ def _evaluated(header: str, name: str, written: Any, scope: tuple[dict[str, Any]
 
 def _field(name: str, annotation: Any, value: Any) -> FieldInfo:
     """One field from its annotation and assigned value."""
-    if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+    if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_") or name == "self":
         raise DeclarationError("a field's name is an identifier without leading underscore")
     spec = spec_of(annotation)
     if spec is None:

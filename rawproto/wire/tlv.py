@@ -1,10 +1,10 @@
 """Options as type-length-value lists: one format a protocol, one small header class an option.
 
-An option is a :class:`Header` whose first fields are its kind and length. A protocol declares a base class with these
-two and the raw ``data``-less rest, and a class for each kind; the class keyword fixes the kind::
+An option is a :class:`Header` whose first fields are its kind and length. A protocol declares a base class with
+these and a class for each kind; the class keyword fixes the kind::
 
-    class TCPOption(Header): kind: ...; length: ...
-    class MSS(TCPOption, kind=2): mss: u16
+    class LongOption(TCPOption): length: ...
+    class MSS(LongOption, kind=2): mss: u16
 
 :class:`OptionFormat` joins them: it finds the class of a kind, keeps what it does not know (or what does not fit its
 class) as the format's raw class, and pads.
@@ -36,6 +36,7 @@ class OptionFormat:
         lead: ...together with this many bytes before it.
         filler: gives so many bytes of padding, of a form the protocol skips.
         end: kind after which nothing more is read (end of option list), or None.
+        padding: kinds that only pad.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class OptionFormat:
         lead: int = 0,
         filler: Callable[[int], bytes] = bytes,
         end: int | None = None,
+        padding: frozenset[int] = frozenset(),
     ) -> None:
         self.name = name
         self.raw = raw
@@ -60,6 +62,7 @@ class OptionFormat:
         self.lead = lead
         self.filler = filler
         self.end = end
+        self.padding = padding
         self.classes: dict[int, Any] = {}
 
     def add(self, *classes: Any) -> None:
@@ -104,19 +107,31 @@ class OptionFormat:
         """
         items: list[Any] = []
         first = position
+        padded = False
         while position < until:
             kind = buffer[position]
             if kind == self.end:
+                # What follows the end of the list is no option: padding, and whatever else was put there.
+                items.append(self.classes[kind]._decode(buffer, position, until))
+                padded = True
                 break
             if kind in self.single:
                 finish = position + 1
             else:
                 finish = position + self._length(buffer, position, until, start, header, field)
             items.append(self._option(kind, buffer, position, finish))
+            padded |= kind in self.padding
             position = finish
-        if position < until:
-            self._tail(items, buffer, first, position, until)
+        if padded:
+            bare = [item for item in items if self._code(item) not in {*self.padding, self.end}]
+            if self.encode(bare) == buffer[first:until]:
+                return tuple(bare)
         return tuple(items)
+
+    @staticmethod
+    def _code(item: Header) -> int:
+        """An option's kind: its first field, whatever the protocol calls it."""
+        return int(getattr(item, type(item).fields[0].name))
 
     def _length(self, buffer: bytes, position: int, until: int, start: int, header: str, field: str) -> int:
         """Bytes of the option at ``position``."""
@@ -141,9 +156,3 @@ class OptionFormat:
             except DecodeError:
                 pass
         return self.raw._decode(buffer, position, finish)
-
-    def _tail(self, items: list[Any], buffer: bytes, first: int, position: int, until: int) -> None:
-        """Keep what follows the end of the list, unless it is the padding that a build would add."""
-        rest = buffer[position:until]
-        if any(rest) or len(rest) != -(self.lead + position - first) % self.pad:
-            items.append(self.classes[buffer[position]]._decode(buffer, position, until))

@@ -1,0 +1,106 @@
+"""Types and codes of ICMP (IANA "Internet Control Message Protocol (ICMP) Parameters")."""
+
+from __future__ import annotations
+
+from rawproto.wire.enums import OpenEnum
+
+__all__ = [
+    "ExtendedEchoCode",
+    "ICMPType",
+    "ParameterProblemCode",
+    "RedirectCode",
+    "TimeExceededCode",
+    "UnreachableCode",
+]
+
+
+class ICMPType(OpenEnum):
+    """Message types."""
+
+    ECHO_REPLY = 0
+    DESTINATION_UNREACHABLE = 3
+    SOURCE_QUENCH = 4
+    REDIRECT = 5
+    ALTERNATE_HOST_ADDRESS = 6
+    ECHO = 8
+    ROUTER_ADVERTISEMENT = 9
+    ROUTER_SOLICITATION = 10
+    TIME_EXCEEDED = 11
+    PARAMETER_PROBLEM = 12
+    TIMESTAMP = 13
+    TIMESTAMP_REPLY = 14
+    INFORMATION_REQUEST = 15
+    INFORMATION_REPLY = 16
+    ADDRESS_MASK_REQUEST = 17
+    ADDRESS_MASK_REPLY = 18
+    TRACEROUTE = 30
+    DATAGRAM_CONVERSION_ERROR = 31
+    MOBILE_HOST_REDIRECT = 32
+    IPV6_WHERE_ARE_YOU = 33
+    IPV6_I_AM_HERE = 34
+    MOBILE_REGISTRATION_REQUEST = 35
+    MOBILE_REGISTRATION_REPLY = 36
+    DOMAIN_NAME_REQUEST = 37
+    DOMAIN_NAME_REPLY = 38
+    SKIP = 39
+    PHOTURIS = 40
+    EXPERIMENTAL_MOBILITY = 41
+    EXTENDED_ECHO_REQUEST = 42
+    EXTENDED_ECHO_REPLY = 43
+    EXPERIMENT_1 = 253
+    EXPERIMENT_2 = 254
+
+
+class UnreachableCode(OpenEnum):
+    """Codes of DESTINATION_UNREACHABLE."""
+
+    NET_UNREACHABLE = 0
+    HOST_UNREACHABLE = 1
+    PROTOCOL_UNREACHABLE = 2
+    PORT_UNREACHABLE = 3
+    FRAGMENTATION_NEEDED = 4
+    SOURCE_ROUTE_FAILED = 5
+    NETWORK_UNKNOWN = 6
+    HOST_UNKNOWN = 7
+    SOURCE_HOST_ISOLATED = 8
+    NETWORK_PROHIBITED = 9
+    HOST_PROHIBITED = 10
+    NETWORK_UNREACHABLE_FOR_TOS = 11
+    HOST_UNREACHABLE_FOR_TOS = 12
+    COMMUNICATION_PROHIBITED = 13
+    HOST_PRECEDENCE_VIOLATION = 14
+    PRECEDENCE_CUTOFF = 15
+
+
+class RedirectCode(OpenEnum):
+    """Codes of REDIRECT."""
+
+    NETWORK = 0
+    HOST = 1
+    TOS_AND_NETWORK = 2
+    TOS_AND_HOST = 3
+
+
+class TimeExceededCode(OpenEnum):
+    """Codes of TIME_EXCEEDED."""
+
+    TTL_EXCEEDED = 0
+    FRAGMENT_REASSEMBLY_TIME_EXCEEDED = 1
+
+
+class ParameterProblemCode(OpenEnum):
+    """Codes of PARAMETER_PROBLEM."""
+
+    POINTER_INDICATES_ERROR = 0
+    MISSING_OPTION = 1
+    BAD_LENGTH = 2
+
+
+class ExtendedEchoCode(OpenEnum):
+    """Codes of EXTENDED_ECHO_REPLY (RFC 8335)."""
+
+    NO_ERROR = 0
+    MALFORMED_QUERY = 1
+    NO_SUCH_INTERFACE = 2
+    NO_SUCH_TABLE_ENTRY = 3
+    MULTIPLE_INTERFACES = 4
