@@ -18,6 +18,7 @@ from rawproto.link.socketlink import RECEIVE_BUFFER, SEND_BUFFER, SocketLink, se
 from rawproto.link.sources import Sources
 from rawproto.link.tables import ReceiveTable
 from rawproto.wire.batch import ReceivedBatch
+from rawproto.wire.bpf import AfterIPv4, BPFProgram
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,13 @@ _TRAFFIC_CLASS: Final = (socket.IPPROTO_IPV6, linux.IPV6_TCLASS)
 _PACKET_INFO: Final = (socket.IPPROTO_IPV6, linux.IPV6_PKTINFO)
 
 
+def _placed(program: SupportsBytes | None, version: int) -> SupportsBytes | None:
+    """``program``, its header moved behind the IPv4 header where that is what the socket shows first."""
+    if version == 4 and isinstance(program, BPFProgram):
+        return program.at(AfterIPv4())
+    return program
+
+
 class RawLink(SocketLink):
     """Datagrams of one IP protocol, IPv4 or IPv6, the kernel writing and reading the IP header.
 
@@ -48,7 +56,8 @@ class RawLink(SocketLink):
         local: the local IPAddr to send from and to receive for; None (or no ip in it): every one.
         remote: receive from this IPAddr only.
         filter: classic BPF program; ``bytes(filter)`` is an array of ``struct sock_filter``. On IPv4 it sees the
-            datagram from the IP header on, on IPv6 from behind it: that is how the kernel runs it.
+            datagram from the IP header on, on IPv6 from behind it: that is how the kernel runs it. A program of
+            ``Header.filter`` that names no base is moved to where the header is.
         interface: receive from and send through this interface only.
         header_included: what is sent begins with its own IP header.
         receive_buffer: bytes to ask for the socket's receive buffer; likewise ``send_buffer``.
@@ -88,7 +97,7 @@ class RawLink(SocketLink):
         sock = open_raw(protocol, version, network) if sock is None else adopt(sock, protocol, version)
         try:
             if filter is not None:
-                options.attach_filter(sock, filter)
+                options.attach_filter(sock, _placed(filter, version))
             options.set_buffer(sock, socket.SO_RCVBUF, receive_buffer)
             options.set_buffer(sock, socket.SO_SNDBUF, send_buffer)
             options.set_mtu_discovery(sock, version, mtu_discovery)
@@ -107,6 +116,10 @@ class RawLink(SocketLink):
             sock.close()
             raise
         self._path = self._interfaces.path(self._local_addr.ip, interface)
+
+    def set_filter(self, program: SupportsBytes | None) -> None:
+        """See :meth:`SocketLink.set_filter`."""
+        super().set_filter(_placed(program, self._version))
 
     def _ask_for_control(self, timestamps: bool, slots: int, details: bool) -> ControlReader | None:
         """Make the receive table, and switch on what cannot be read from the IP header."""

@@ -13,12 +13,12 @@ from rawproto.wire.ip_chain import (
     IPV4_HEADER,
     IPV6_HEADER,
     ROUTING,
-    header_checksum,
     ipv4_header_length,
     option_spans,
     upper_layer_size,
     walk_ipv6,
 )
+from rawproto.wire.sums import checksum
 
 if TYPE_CHECKING:
     from rawproto.wire.piece import Parsable
@@ -135,7 +135,7 @@ def _ipv4_header(header: bytes, data: int, ident: int, flags: int) -> bytes:
     built[4:6] = ident.to_bytes(2, "big")
     built[6:8] = flags.to_bytes(2, "big")
     built[10:12] = b"\0\0"
-    built[10:12] = header_checksum(bytes(built)).to_bytes(2, "big")
+    built[10:12] = checksum(bytes(built)).to_bytes(2, "big")
     return bytes(built)
 
 

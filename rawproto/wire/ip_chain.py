@@ -11,7 +11,6 @@ from rawproto.errors import DecodeError
 
 __all__ = [
     "Chain",
-    "header_checksum",
     "ipv4_header_length",
     "least_upper_layer",
     "option_spans",
@@ -91,12 +90,6 @@ def ipv4_header_length(datagram: bytes) -> tuple[int, int]:
             2,
         )
     return header, total
-
-
-def header_checksum(header: bytes) -> int:
-    """The Internet checksum of an IPv4 header, 0 over one that holds its right checksum (RFC 1071)."""
-    # 2**16 is 1 modulo 65535, so the whole number leaves the same remainder as the sum of its 16-bit words.
-    return 0xFFFF - (int.from_bytes(header, "big") % 0xFFFF or 0xFFFF)
 
 
 def option_spans(header: bytes) -> list[tuple[int, int, int]]:

@@ -10,12 +10,12 @@ from rawproto.wire.ip_chain import (
     FRAGMENT,
     FRAGMENT_HEADER,
     IPV6_HEADER,
-    header_checksum,
     ipv4_header_length,
     least_upper_layer,
     upper_layer_size,
     walk_ipv6,
 )
+from rawproto.wire.sums import checksum
 
 __all__ = ["FragmentDrop", "Parsable", "Piece", "Refused", "Whole", "take_apart"]
 
@@ -134,7 +134,7 @@ def take_apart(datagram: bytes) -> Piece | Whole:
 
 def _ipv4(datagram: bytes) -> Piece | Whole:
     header, total = ipv4_header_length(datagram)
-    if header_checksum(datagram[:header]):
+    if checksum(datagram[:header]):
         raise Refused(FragmentDrop.BAD_CHECKSUM)
     word = int.from_bytes(datagram[6:8], "big")
     if not word & 0x3FFF:

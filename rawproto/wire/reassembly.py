@@ -12,8 +12,9 @@ from collections import OrderedDict, deque
 from typing import Any, TypeVar, overload
 
 from rawproto.errors import ConfigError
-from rawproto.wire.ip_chain import IPV6_HEADER, header_checksum
+from rawproto.wire.ip_chain import IPV6_HEADER
 from rawproto.wire.piece import FragmentDrop, Parsable, Piece, Refused, Whole, take_apart
+from rawproto.wire.sums import checksum
 
 D = TypeVar("D", bound="Parsable")
 
@@ -152,7 +153,7 @@ class _Partial:
             # Reserved bit and don't-fragment stay as they came; more-fragments and the offset go.
             front[6:8] = bytes((front[6] & 0xC0, 0))
             front[10:12] = b"\0\0"
-            front[10:12] = header_checksum(bytes(front)).to_bytes(2, "big")
+            front[10:12] = checksum(bytes(front)).to_bytes(2, "big")
         else:
             if marked is not None:
                 front[1] = front[1] & 0xCF | marked << 4

@@ -93,6 +93,8 @@ class FieldMatch:
     bit_offset: int
     bits: int
     test: Test
+    little: bool = False
+    """Whether its bytes stand in little-endian order."""
 
     def __post_init__(self) -> None:
         if self.test.largest() >> self.bits:
@@ -126,7 +128,9 @@ class HeaderMatch(Condition):
             _emit_length(code, start + needed, no)
         for match in self.fields:
             following = Label()
-            field = FieldCode(code, match.bit_offset, match.bits, start, relative=relative)
+            field = FieldCode(
+                code, match.bit_offset, match.bits, start, relative=relative, little=match.little
+            )
             match.test.emit(field, following, no)
             code.place(following)
         code.go(yes)

@@ -36,11 +36,14 @@ class _Part:
         return (1 << self.bits) - 1
 
 
-def split(bit_offset: int, bits: int) -> list[_Part]:
+def split(bit_offset: int, bits: int, *, little: bool = False) -> list[_Part]:
     """The loads for a field of ``bits`` at ``bit_offset``, most significant first.
 
     Each takes as many whole bytes as one load can (four, two or one) without reading outside the field's bytes.
+    Those of a little-endian field, which stands on byte borders, are its bytes from the last on.
     """
+    if little:
+        return [_Part(place, 1, 0, 8) for place in reversed(range(bit_offset // 8, (bit_offset + bits) // 8))]
     parts = []
     place, left = bit_offset, bits
     while left:
@@ -57,9 +60,11 @@ def split(bit_offset: int, bits: int) -> list[_Part]:
 class FieldCode:
     """Emits the loads of one field at a fixed or X-relative place."""
 
-    def __init__(self, code: Code, bit_offset: int, bits: int, base: int, *, relative: bool) -> None:
+    def __init__(
+        self, code: Code, bit_offset: int, bits: int, base: int, *, relative: bool, little: bool = False
+    ) -> None:
         self.code = code
-        self.parts = split(bit_offset, bits)
+        self.parts = split(bit_offset, bits, little=little)
         self.bits = bits
         self._base = base
         self._mode = IND if relative else ABS
