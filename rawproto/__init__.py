@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rawproto.addr import ACL as ACL
     from rawproto.addr import IP as IP
     from rawproto.addr import IPAddr as IPAddr
     from rawproto.addr import IPMask as IPMask
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
     from rawproto.addr import TCPAddr as TCPAddr
     from rawproto.addr import UDPAddr as UDPAddr
     from rawproto.addr import cidr_mask as cidr_mask
+    from rawproto.addr import format_ips as format_ips
+    from rawproto.addr import ips_of as ips_of
     from rawproto.addr import ipv4 as ipv4
     from rawproto.addr import ipv4_mask as ipv4_mask
     from rawproto.addr import join_host_port as join_host_port
     from rawproto.addr import parse_cidr as parse_cidr
     from rawproto.addr import parse_ip as parse_ip
+    from rawproto.addr import parse_ips as parse_ips
     from rawproto.addr import split_host_port as split_host_port
     from rawproto.errors import AddrError as AddrError
     from rawproto.errors import ClosedError as ClosedError
@@ -275,6 +279,7 @@ __version__ = "0.1.0"
 # One line a room; a test holds this table equal to the imports above and to each room's __all__.
 _ROOMS: dict[str, tuple[str, ...]] = {
     "rawproto.addr": (
+        "ACL",
         "IP",
         "IPAddr",
         "IPMask",
@@ -283,11 +288,14 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "TCPAddr",
         "UDPAddr",
         "cidr_mask",
+        "format_ips",
+        "ips_of",
         "ipv4",
         "ipv4_mask",
         "join_host_port",
         "parse_cidr",
         "parse_ip",
+        "parse_ips",
         "split_host_port",
     ),
     "rawproto.errors": (

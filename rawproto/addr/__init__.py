@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rawproto.addr.acl import ACL as ACL
     from rawproto.addr.endpoints import IPAddr as IPAddr
     from rawproto.addr.endpoints import RSPAddr as RSPAddr
     from rawproto.addr.endpoints import TCPAddr as TCPAddr
@@ -24,13 +25,18 @@ if TYPE_CHECKING:
     from rawproto.addr.mask import ipv4_mask as ipv4_mask
     from rawproto.addr.net import IPNet as IPNet
     from rawproto.addr.net import parse_cidr as parse_cidr
+    from rawproto.addr.vector import format_ips as format_ips
+    from rawproto.addr.vector import ips_of as ips_of
+    from rawproto.addr.vector import parse_ips as parse_ips
 
 _EXPORTS: dict[str, tuple[str, ...]] = {
+    "rawproto.addr.acl": ("ACL",),
     "rawproto.addr.endpoints": ("IPAddr", "RSPAddr", "TCPAddr", "UDPAddr"),
     "rawproto.addr.hostport": ("join_host_port", "split_host_port"),
     "rawproto.addr.ip": ("IP", "ipv4", "parse_ip"),
     "rawproto.addr.mask": ("IPMask", "cidr_mask", "ipv4_mask"),
     "rawproto.addr.net": ("IPNet", "parse_cidr"),
+    "rawproto.addr.vector": ("format_ips", "ips_of", "parse_ips"),
 }
 
 _MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}

@@ -85,14 +85,19 @@ class IPNet:
         assert isinstance(other, IPNet)
         return (self.ip, self.mask) < (other.ip, other.mask)
 
-    def _prefix(self) -> tuple[bytes, int]:
+    def prefix(self) -> tuple[IP, int]:
+        """The address, IPv4 in 4 bytes and host bits kept, and the prefix length.
+
+        Raises:
+            AddrError: the mask is not contiguous or does not fit the address.
+        """
         number, bits = self._number_and_mask()
         ones, length = IPMask(bits).size() if number else (0, 0)
         if not length:
             raise AddrError(
                 f"{self.ip}/{self.mask} has no prefix length: its mask is not contiguous or does not fit"
             )
-        return number, ones
+        return IP(number), ones
 
     def to_ipaddress(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         """The same network for :mod:`ipaddress`, host bits cleared.
@@ -102,17 +107,17 @@ class IPNet:
         """
         import ipaddress
 
-        number, ones = self._prefix()
+        number, ones = self.prefix()
         if len(number) == 4:
-            return ipaddress.IPv4Network((number, ones), strict=False)
-        return ipaddress.IPv6Network((number, ones), strict=False)
+            return ipaddress.IPv4Network((bytes(number), ones), strict=False)
+        return ipaddress.IPv6Network((bytes(number), ones), strict=False)
 
     def to_netaddr(self) -> Any:
         """The same network as a ``netaddr.IPNetwork``, host bits kept; errors as of :meth:`to_ipaddress`."""
         import netaddr
 
-        number, ones = self._prefix()
-        return netaddr.IPNetwork(f"{IP(number)}/{ones}")
+        number, ones = self.prefix()
+        return netaddr.IPNetwork(f"{number}/{ones}")
 
     @classmethod
     def of(cls, network: Any) -> IPNet:
