@@ -9,6 +9,7 @@ from rawproto.addr.ip import IP
 from rawproto.addr.mask import cidr_mask
 from rawproto.addr.net import IPNet
 from rawproto.addr.text import MAPPED_PREFIX
+from rawproto.errors import AddrError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -169,7 +170,11 @@ def _flatten(entries: Any) -> Iterable[Any]:
     elif isinstance(entries, (str, bytes, IPNet)) or hasattr(entries, "version"):
         yield entries
     else:
-        for entry in entries:
+        try:
+            several = iter(entries)
+        except TypeError:
+            raise AddrError(f"a rule is a network or an address, not {type(entries).__name__}") from None
+        for entry in several:
             yield from _flatten(entry)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["as_rows", "format_ips", "ips_of", "is_mapped", "pack_ips", "parse_ips"]
 
 _MAPPED = np.frombuffer(MAPPED_PREFIX, np.uint8)
+_CHUNK = 16_384  # texts at a time: their characters and what is computed of them then stay in the cache
 _DOT, _NEWLINE, _ZERO = ord("."), ord("\n"), ord("0")
 
 
@@ -36,23 +37,32 @@ def parse_ips(texts: Sequence[str]) -> Addresses:
         AddrError: the first text that is no address, with its index.
     """
     rows = np.empty((len(texts), 16), np.uint8)
-    six = [index for index, text in enumerate(texts) if ":" in text]
-    if six:
-        packed = b"".join([_packed(texts, index) for index in six])
-        rows[six] = np.frombuffer(packed, np.uint8).reshape(-1, 16)
-        four = np.ones(len(texts), bool)
-        four[six] = False
-        dotted: Sequence[str] = [text for text in texts if ":" not in text]
-    else:
-        four, dotted = np.ones(len(texts), bool), texts
-    octets = _parse_dotted(dotted)
+    for start in range(0, len(texts), _CHUNK):
+        chunk = texts[start : start + _CHUNK]
+        try:
+            _parse_chunk(chunk, rows[start : start + _CHUNK])
+        except AddrError:
+            for index in range(start, start + len(chunk)):
+                _packed(texts, index)
+            raise
+    return rows
+
+
+def _parse_chunk(texts: Sequence[str], rows: Addresses) -> None:
+    """Parse into ``rows``; AddrError, of no use to a reader, when one of the texts is no address."""
+    octets = _parse_dotted(texts)
+    if octets is not None:
+        rows[:, :12] = _MAPPED
+        rows[:, 12:] = octets
+        return
+    four = np.array([":" not in text for text in texts], bool)
+    octets = _parse_dotted([text for text in texts if ":" not in text])
     if octets is None:
-        for index in range(len(texts)):
-            _packed(texts, index)
-        raise AssertionError("one of the texts is no address, or the octets would have been found")
+        raise AddrError("one of the texts is no address")
+    packed = b"".join([parse_packed(text) for text in texts if ":" in text])
+    rows[~four] = np.frombuffer(packed, np.uint8).reshape(-1, 16)
     rows[four, :12] = _MAPPED
     rows[four, 12:] = octets
-    return rows
 
 
 def _packed(texts: Sequence[str], index: int) -> bytes:
