@@ -10,6 +10,7 @@ from rawproto.addr.endpoints import RSPAddr
 from rawproto.errors import ClosedError
 from rawproto.net.stats import ConnStats
 from rawproto.net.stream import Acceptor, Stream
+from rawproto.net.trace_files import save_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,11 +37,16 @@ class RSPStream(Stream):
         self._core = core
         self._low_water = min(WRITE_LOW_WATER, driver.endpoint.config.send_buffer // 2)
         self._final_stats: ConnStats | None = None
+        self._traced = False
         self.notify: Callable[[], None] = _nothing
         """Called with the driver's lock held when something changed."""
         driver.watch(core, self._changed)
 
     def _changed(self) -> None:
+        # What follows the end of both halves is only waiting for late copies.
+        if self._core.finished and not self._traced:
+            self._traced = True
+            save_trace(self._core, self._driver.endpoint.config.trace)
         if self._core.closed and self._final_stats is None:
             self._final_stats = self._stats()
         self.notify()
