@@ -49,24 +49,36 @@ class SegmentSender(Sender):
         self._limit = limit
         self._offload = True
         self._groups = GroupTable(self._table, len(_segment_control(1)))
+        # The datagram each loaded group begins with, and the end; of the table's state with this serial.
+        self._edges: list[int] = []
+        self._serial = -1
 
     def _send_chunk(self, batch: Batch, count: int, sockaddr: bytes) -> int:
         if not self._offload or count < 2:
+            self._serial = -1
             return super()._send_chunk(batch, count, sockaddr)
         table = self._load(batch, count, sockaddr, pieces=2)
         if self._groups.table is not table:
             self._groups = GroupTable(table, len(_segment_control(1)))
-        starts, sizes = plan_groups(batch.lengths, self._limit)
-        self._groups.load(starts, sizes, count, _segment_control)
-        return self._push_groups(starts, count)
+            self._serial = -1
+        if table.serial != self._serial:
+            starts, sizes = plan_groups(batch.lengths, self._limit)
+            self._groups.load(starts, count, [_segment_control(size) for size in sizes.tolist()])
+            self._edges = [*starts.tolist(), count]
+            self._serial = table.serial
+        return self._push_groups()
 
-    def _push_groups(self, starts: NDArray[np.int64], count: int) -> int:
+    def _push_groups(self) -> int:
         """Offer the loaded groups; returns how many datagrams are settled."""
-        edges: list[int] = [*starts.tolist(), count]
-        group, groups = 0, len(starts)
+        edges = self._edges
+        group, groups = 0, len(edges) - 1
         offered_again = -1
         while group < groups:
             result = sendmmsg(self._fd, self._groups.message(group), groups - group, socket.MSG_DONTWAIT)
+            if result == groups:
+                self._stats.sent += edges[-1]
+                self._stats.sent_bytes += self._table.total
+                break
             if result > 0:
                 self._stats.sent += edges[group + result] - edges[group]
                 self._stats.sent_bytes += self._groups.bytes_sent(group, result)
@@ -76,7 +88,7 @@ class SegmentSender(Sender):
             if number in FULL:
                 if number != errno.EAGAIN:
                     self.note(number)
-                break
+                return edges[group]
             if offered_again != group and number not in _NOT_AS_ONE and number != errno.EBADF:
                 offered_again = group
                 self._clear_pending()
@@ -87,7 +99,7 @@ class SegmentSender(Sender):
             if settled < edges[group + 1]:
                 return settled
             group += 1
-        return edges[group]
+        return edges[-1]
 
 
 def plan_groups(

@@ -52,6 +52,7 @@ class Sender:
         self._table = SendTable(_CAPACITY)
         self._noted: deque[OSError] = deque(maxlen=_NOTED)
         self._destination: Any = None
+        self._loaded = 0
 
     def send(self, batch: Batch, sockaddr: bytes, destination: Any) -> int:
         """Send ``batch`` to ``sockaddr`` and return how many datagrams are settled (taken or refused)."""
@@ -92,7 +93,8 @@ class Sender:
             self._table = SendTable(min(1 << (count - 1).bit_length(), MAX_MESSAGES))
         table = self._table
         table.set_destination(sockaddr)
-        table.load(batch, count, pieces)
+        table.load(batch, pieces)
+        self._loaded = count
         return table
 
     def _push(self, first: int, last: int) -> int:
@@ -120,8 +122,9 @@ class Sender:
         return settled
 
     def _took(self, first: int, count: int) -> None:
+        table = self._table
         self._stats.sent += count
-        self._stats.sent_bytes += self._table.bytes_sent(first, count)
+        self._stats.sent_bytes += table.total if count == self._loaded else table.bytes_sent(first, count)
 
     def note(self, number: int) -> None:
         """Keep an error of one datagram for :meth:`take_errors`; raises ClosedError when the socket is gone."""

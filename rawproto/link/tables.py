@@ -11,12 +11,13 @@ by one. Layouts are those of the C structures with native alignment (bits/socket
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -50,6 +51,27 @@ def address_of(array: NDArray[Any]) -> int:
     return address
 
 
+class Pointer:
+    """The address of the array asked about last, kept with a weak reference: looking it up costs 2 us."""
+
+    __slots__ = ("_address", "_reference")
+
+    def __init__(self) -> None:
+        self._address = 0
+        self._reference: Callable[[], Any] = _nothing
+
+    def to(self, array: NDArray[Any]) -> int:
+        """Address of the first element of ``array``."""
+        if self._reference() is not array:
+            self._address = address_of(array)
+            self._reference = weakref.ref(array)
+        return self._address
+
+
+def _nothing() -> None:
+    return None
+
+
 class SendTable:
     """Messages of two iovecs each, a row of a batch's head and a slice of its tail, all to one destination."""
 
@@ -72,10 +94,16 @@ class SendTable:
         self._head_lengths = self._iovecs["len"][:, 0]
         self._tail_bases = self._iovecs["base"][:, 1]
         self._tail_lengths = self._iovecs["len"][:, 1]
-        # What the columns hold now, so that what stays the same from batch to batch is not written again.
+        # What the columns hold now, so that what stays the same from batch to batch is not computed again.
+        self._head = Pointer()
+        self._tail = Pointer()
         self._head_state = (0, 0)
+        self._lengths_state = (b"", b"")
         self._pieces = 0
         self._sockaddr = b""
+        self.total = 0
+        self.serial = 0
+        """Changes whenever the number of messages or their lengths do."""
 
     def set_destination(self, sockaddr: bytes) -> None:
         """All messages go to ``sockaddr``; every message points to the one copy kept here."""
@@ -84,29 +112,41 @@ class SendTable:
         self._name[: len(sockaddr)] = np.frombuffer(sockaddr, dtype=np.uint8)
         if len(sockaddr) != len(self._sockaddr):
             self._name_lengths[:] = len(sockaddr)
+            self.serial += 1
         self._sockaddr = sockaddr
 
-    def load(self, batch: Batch, count: int, pieces: int = 1) -> None:
-        """Point the first ``count`` messages at the first ``count`` datagrams of ``batch``, which must live on.
+    def load(self, batch: Batch, pieces: int = 1) -> None:
+        """Point the first messages at the datagrams of ``batch``, which must live on.
 
-        With ``pieces`` of 2 every message gets two iovecs even when the batch has no tail.
+        With ``pieces`` of 2 every message gets two iovecs even when the batch has no tail. Afterwards ``total`` is
+        the number of bytes of the batch.
         """
-        head = batch.head
-        state = (address_of(head), head.strides[0])
+        head, tail = batch.head, batch.tail
+        state = (self._head.to(head), head.strides[0])
         if state != self._head_state:
             np.multiply(self._rows, state[1], out=self._head_bases)
             self._head_bases += state[0]
             self._head_state = state
-        self._head_lengths[:count] = batch.head_lengths[:count]
-        if batch.tail is not None and batch.tail_starts is not None and batch.tail_lengths is not None:
+        if tail is None or batch.tail_starts is None or batch.tail_lengths is None:
+            lengths = (batch.head_lengths.tobytes(), b"")
+        else:
             pieces = 2
-            np.add(batch.tail_starts[:count], address_of(batch.tail), out=self._tail_bases[:count])
-            self._tail_lengths[:count] = batch.tail_lengths[:count]
-        elif pieces == 2:
-            self._tail_lengths[:count] = 0
+            np.add(batch.tail_starts, self._tail.to(tail), out=self._tail_bases[: len(head)])
+            lengths = (batch.head_lengths.tobytes(), batch.tail_lengths.tobytes())
+        # Comparing bytes is a tenth of the price of comparing, or even copying, arrays.
+        if lengths != self._lengths_state:
+            self._load_lengths(batch, lengths)
         if pieces != self._pieces:
             self._iovec_counts[:] = pieces
             self._pieces = pieces
+
+    def _load_lengths(self, batch: Batch, lengths: tuple[bytes, bytes]) -> None:
+        count = len(batch.head)
+        self._head_lengths[:count] = batch.head_lengths
+        self._tail_lengths[:count] = 0 if batch.tail_lengths is None else batch.tail_lengths
+        self._lengths_state = lengths
+        self.total = int(batch.lengths.sum())
+        self.serial += 1
 
     @property
     def name_length(self) -> int:
@@ -138,28 +178,18 @@ class GroupTable:
         self._iovec_counts = headers["iovlen"]
         self._control_lengths = headers["controllen"]
         self._lengths = self._messages["len"]
-        self._sizes = np.zeros(table.capacity, dtype=np.int64)
 
-    def load(
-        self,
-        starts: NDArray[np.int64],
-        sizes: NDArray[np.int64],
-        count: int,
-        control_of: Callable[[int], bytes],
-    ) -> None:
+    def load(self, starts: NDArray[np.int64], count: int, controls: Sequence[bytes]) -> None:
         """Make one message of each run of datagrams that begins at ``starts``; the last ends at ``count``.
 
-        Runs of more than one datagram get the control message ``control_of(size)``.
+        Runs of more than one datagram get the control message in ``controls`` that belongs to them.
         """
         groups = len(starts)
         self._name_lengths[:groups] = self.table.name_length
         self._iovecs[:groups] = self.table.iovecs_address + starts * (2 * _IOVEC.itemsize)
         held = np.diff(starts, append=count)
         self._iovec_counts[:groups] = 2 * held
-        if not np.array_equal(self._sizes[:groups], sizes):
-            for index, size in enumerate(sizes.tolist()):
-                self._control[index] = np.frombuffer(control_of(size), dtype=np.uint8)
-            self._sizes[:groups] = sizes
+        self._control[:groups] = np.frombuffer(b"".join(controls), dtype=np.uint8).reshape(groups, -1)
         self._control_lengths[:groups] = np.where(held > 1, self._control.shape[1], 0)
 
     def message(self, index: int) -> int:

@@ -11,8 +11,9 @@ import numpy as np
 from rawproto.addr import UDPAddr
 from rawproto.errors import ConfigError
 from rawproto.link import linux, options
-from rawproto.link.control import TIMESTAMP, ControlReader, read_timestamps, space
+from rawproto.link.control import TIMESTAMP, ControlMessage, space
 from rawproto.link.opening import bind, open_udp
+from rawproto.link.segmentcontrol import SEGMENT_SIZE, SegmentControl
 from rawproto.link.segments import SegmentSender
 from rawproto.link.sockaddr import AddressCodec
 from rawproto.link.socketlink import RECEIVE_BUFFER, SEND_BUFFER, SocketLink
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from rawproto.link.control import Kind
     from rawproto.link.options import MTUDiscovery
+    from rawproto.link.segmentcontrol import Told
     from rawproto.link.sender import Sender
 
 __all__ = ["UDPLink"]
@@ -37,10 +40,17 @@ _LIMIT: Final = {4: 65_507, 6: 65_527}
 _SLOT: Final = 65_600  # a datagram of any size, in whole cache lines, an odd number of them
 _SLOTS: Final = 16
 _UDP_HEADER: Final = struct.Struct("!4H")  # source port, destination port, length, checksum (RFC 768)
-_SEGMENT_SIZE: Final = (linux.SOL_UDP, linux.UDP_GRO)
-_TRAFFIC_CLASS: Final = {
-    4: ((socket.IPPROTO_IP, socket.IP_TOS), linux.IP_RECVTOS, np.uint8),
-    6: ((socket.IPPROTO_IPV6, linux.IPV6_TCLASS), linux.IPV6_RECVTCLASS, np.uint32),
+_COLUMNS: Final = 256  # shapes of joined batches to remember
+# TOS octet or traffic class, and the address that a datagram was sent to.
+_MESSAGES: Final = {
+    4: (
+        ControlMessage(socket.IPPROTO_IP, linux.IP_RECVTOS, socket.IP_TOS, 1),
+        ControlMessage(socket.IPPROTO_IP, linux.IP_PKTINFO, linux.IP_PKTINFO, 12),
+    ),
+    6: (
+        ControlMessage(socket.IPPROTO_IPV6, linux.IPV6_RECVTCLASS, linux.IPV6_TCLASS, 4),
+        ControlMessage(socket.IPPROTO_IPV6, linux.IPV6_RECVPKTINFO, linux.IPV6_PKTINFO, 20),
+    ),
 }
 
 
@@ -102,19 +112,23 @@ class UDPLink(SocketLink):
             self._fd, self._network, self._stats, self._error_queue.drain, _LIMIT[self._version]
         )
 
-    def _ask_for_control(self, timestamps: bool) -> ControlReader:
-        self._tos, option, self._tos_type = _TRAFFIC_CLASS[self._version]
-        self._sock.setsockopt(self._tos[0], option, 1)
-        wanted: dict[tuple[int, int], int] = {self._tos: 1 if self._version == 4 else 4}
+    def _ask_for_control(self, timestamps: bool) -> SegmentControl:
+        """Make the receive table, and switch on what the kernel shall tell of each message."""
+        wanted: dict[Kind, int] = {}
         if self._offload:
             self._sock.setsockopt(linux.SOL_UDP, linux.UDP_GRO, 1)
-            wanted[_SEGMENT_SIZE] = 4
+            wanted[SEGMENT_SIZE] = 4
         if timestamps:
             self._sock.setsockopt(socket.SOL_SOCKET, linux.SO_TIMESTAMPNS, 1)
             wanted[TIMESTAMP] = 16
+        for message in _MESSAGES[self._version]:
+            self._sock.setsockopt(message.level, message.option, 1)
+            wanted[message.level, message.kind] = message.size
         self._table = ReceiveTable(_SLOTS, _SLOT, self._codec.size, space(*wanted.values()))
         self._sources = Sources(self._table, self._codec)
-        return ControlReader(self._table, wanted)
+        self._columns: dict[tuple[int, int, int, int], tuple[NDArray[np.int64], NDArray[np.uint8]]] = {}
+        self._timestamps = timestamps
+        return SegmentControl(self._table, self._local_addr, self._codec)
 
     @property
     def max_datagram_size(self) -> int:
@@ -126,24 +140,19 @@ class UDPLink(SocketLink):
         count = self._arrivals()
         if not count:
             return ()
-        control = self._control
-        control.load(count)
-        lengths = self._table.lengths[:count].astype(np.int64)
-        marks = self._marks(count)
-        times = read_timestamps(control)
-        segments = control.column(_SEGMENT_SIZE, np.int32)
-        if segments is None:
-            batches = [self._plain(count, lengths, marks, times)]
+        lengths = self._table.lengths[:count].tolist()
+        told = self._control.read(count)
+        if any(one.segment for one in told):
+            batches = [self._joined(index, lengths[index], told[index]) for index in range(count)]
         else:
-            sizes = segments[:, 0].tolist()
-            batches = [
-                self._joined(index, int(lengths[index]), sizes[index], marks, times) for index in range(count)
-            ]
-        if self._screen is not None:
+            batches = [self._plain(lengths, told)]
+        if self._screen is None:
+            self._stats.received_bytes += sum(lengths)
+        else:
             batches = [kept for kept in map(self._screened_batch, batches) if len(kept)]
+            self._stats.received_bytes += sum(int(batch.head_lengths.sum()) for batch in batches)
         for batch in batches:
-            self._stats.received += len(batch)
-            self._stats.received_bytes += int(batch.head_lengths.sum())
+            self._stats.received += len(batch.head)
         return batches
 
     def _screened_batch(self, batch: ReceivedBatch) -> ReceivedBatch:
@@ -155,51 +164,57 @@ class UDPLink(SocketLink):
         )
         return self._screened(batch, shown, range(len(batch)))
 
-    def _plain(
-        self,
-        count: int,
-        lengths: NDArray[np.int64],
-        marks: NDArray[np.uint8],
-        times: NDArray[np.int64] | None,
-    ) -> ReceivedBatch:
+    def _plain(self, lengths: list[int], told: list[Told]) -> ReceivedBatch:
         """The batch of messages that are one datagram each."""
+        count = len(lengths)
         source, sources = self._sources.read(count)
+        destination: UDPAddr | None = told[0].destination
+        if any(one.destination != destination for one in told):
+            destination = None
         return ReceivedBatch(
             self._table.buffer[:count],
-            lengths,
+            np.array(lengths, dtype=np.int64),
             source=source,
             sources=sources,
-            destination=self._local_addr,
-            ecn=marks,
-            timestamps=times,
+            destination=destination,
+            ecn=np.array([one.ecn for one in told], dtype=np.uint8),
+            timestamps=self._times([one.time for one in told]),
         )
 
-    def _marks(self, count: int) -> NDArray[np.uint8]:
-        """ECN codepoints of the messages received."""
-        column = self._control.column(self._tos, self._tos_type)
-        if column is None:
-            return np.zeros(count, dtype=np.uint8)
-        marks: NDArray[np.uint8] = (column[:, 0] & 3).astype(np.uint8, copy=False)
-        return marks
-
-    def _joined(
-        self, index: int, length: int, size: int, marks: NDArray[np.uint8], times: NDArray[np.int64] | None
-    ) -> ReceivedBatch:
-        """The batch of message ``index``: ``length`` bytes, cut at ``size`` (0: a datagram by itself)."""
-        size = size or max(length, 1)
+    def _joined(self, index: int, length: int, told: Told) -> ReceivedBatch:
+        """The batch of message ``index``: ``length`` bytes, cut at the size the kernel told."""
+        size = told.segment or max(length, 1)
         count = max(-(-length // size), 1)
         begin = index * self._table.slot_size
-        rows = self._table.flat[begin : begin + count * size].reshape(count, size)
-        lengths = np.full(count, size, dtype=np.int64)
-        lengths[-1] = length - (count - 1) * size
+        lengths, marks = self._columns_of(count, size, length - (count - 1) * size, told.ecn)
         return ReceivedBatch(
-            rows,
+            self._table.flat[begin : begin + count * size].reshape(count, size),
             lengths,
             source=self._sources.one(index),
-            destination=self._local_addr,
-            ecn=np.full(count, marks[index], dtype=np.uint8),
-            timestamps=None if times is None else np.full(count, times[index], dtype=np.int64),
+            destination=told.destination,
+            ecn=marks,
+            timestamps=self._times([told.time] * count),
         )
+
+    def _columns_of(
+        self, count: int, size: int, last: int, mark: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Lengths and marks of a joined batch; the same few shapes come again and again."""
+        key = (count, size, last, mark)
+        columns = self._columns.get(key)
+        if columns is None:
+            if len(self._columns) >= _COLUMNS:
+                self._columns.clear()
+            lengths = np.full(count, size, dtype=np.int64)
+            lengths[-1] = last
+            columns = (lengths, np.full(count, mark, dtype=np.uint8))
+            for column in columns:
+                column.flags.writeable = False
+            self._columns[key] = columns
+        return columns
+
+    def _times(self, times: list[int]) -> NDArray[np.int64] | None:
+        return np.array(times, dtype=np.int64) if self._timestamps else None
 
 
 def _version(local: UDPAddr, version: int | None) -> int:
