@@ -10,4 +10,5 @@ __all__ = ["TOOLS"]
 # A test holds each line equal to the short help of the command itself.
 TOOLS: dict[str, str] = {
     "cat": "Copy standard input to a peer and what it says to standard output.",
+    "lookup": "Look up names, addresses and DNS records.",
 }

@@ -110,6 +110,16 @@ class AsyncResolver(BaseResolver):
         """
         return await self._run(self._policy.srv(service, proto, name), timeout)
 
+    async def lookup_records(self, name: str, type: str, *, timeout: float | None = None) -> list[str]:  # noqa: A002
+        """Records of any type in the zone file's notation, the CNAME chain before them, as ``dig +short`` prints.
+
+        An address in place of the name of a PTR lookup stands for its reverse name.
+
+        Raises:
+            ConfigError: no such type.
+        """
+        return await self._run(self._policy.texts(name, type), timeout)
+
     async def resolve_ip_addr(self, network: str, address: str, *, timeout: float | None = None) -> IPAddr:
         """The endpoint of an address or name without a port on "ip", "ip4" or "ip6" (with ":protocol", too)."""
         return await self._run(self._policy.ip_addr(network, address), timeout)

@@ -43,6 +43,7 @@ class Answer:
         complete: False where a CNAME chain ended before the records and the server did not say that there are none.
         ttl: seconds for which the answer holds; 0 where it must not be kept.
         server: who said so, as host:port.
+        rdatas: dnspython's own values: the chain's CNAME records, then those asked for.
     """
 
     question: Question
@@ -52,6 +53,7 @@ class Answer:
     complete: bool
     ttl: int
     server: str
+    rdatas: tuple[Any, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ def _judge(message: dns.message.Message, question: Question, server: str) -> Rep
             # RFC 2308 section 5: a negative answer without an SOA record must not be kept.
             ttl=int(chain.minimum_ttl) if records or denied else 0,
             server=server,
+            rdatas=tuple(rdata for rrset in (*chain.cnames, chain.answer or ()) for rdata in rrset),
         )
     )
 

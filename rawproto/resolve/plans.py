@@ -28,10 +28,11 @@ MAX_CHAIN = 16
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Found:
-    """Records of a name and the name at the end of its CNAME chain."""
+    """Records of a name, the name at the end of its CNAME chain, and dnspython's values of chain and records."""
 
     records: tuple[Any, ...]
     canonical: str
+    rdatas: tuple[Any, ...] = ()
 
 
 Plan = Generator[Questions, Sequence[Outcome], Found]
@@ -87,6 +88,7 @@ def _chase(
     """Ask for one full name and follow CNAME records that the server left to us to follow."""
     pending = [Question(ascii_lower(full), rdtype) for rdtype in types]
     records: list[Any] = []
+    rdatas: list[Any] = []
     canonical = full
     errors: list[DNSError] = []
     existed = False
@@ -101,6 +103,7 @@ def _chase(
             canonical = outcome.canonical if moved else canonical
             existed = existed or outcome.exists or moved
             records += outcome.records
+            rdatas += outcome.rdatas
             if not outcome.complete:
                 pending.append(Question(ascii_lower(outcome.canonical), outcome.question.type))
             elif not outcome.exists:
@@ -110,7 +113,7 @@ def _chase(
     else:
         return DNSError("the chain of CNAME records does not end", full)
     if records or (existed and exists_is_enough) or not errors:
-        return Found(tuple(records), absolute(canonical))
+        return Found(tuple(records), absolute(canonical), tuple(rdatas))
     # One type's NXDOMAIN is said of the name as a whole (RFC 8020 section 2).
     return next((error for error in errors if error.is_not_found), errors[0])
 

@@ -184,6 +184,22 @@ class Policy:
             self._valid(found.records, full, lambda record: record.target), self._rng
         )
 
+    def texts(self, name: str, rdtype: str) -> Steps[list[str]]:
+        """Records of any type, the CNAME chain before them, as ``dig +short`` prints them."""
+        from dns.exception import DNSException
+        from dns.rdatatype import from_text, is_metatype
+
+        try:
+            known = not is_metatype(from_text(rdtype))
+        except (DNSException, ValueError):
+            known = False
+        if not known:
+            raise ConfigError(f"a record type is one such as A, MX or TXT, not {rdtype!r}")
+        if rdtype.upper() == "PTR" and literal(name) is not None:
+            name = reverse_name(IP(name.partition("%")[0]))
+        found = yield from self._records(name, rdtype.upper())
+        return [rdata.to_text() for rdata in found.rdatas]
+
     def _records(self, name: str, rdtype: str) -> Steps[Found]:
         return (yield from self._plan(lambda plans: plans.ask_records(name, rdtype, *self._names())))
 

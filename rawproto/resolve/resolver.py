@@ -163,6 +163,16 @@ class Resolver(BaseResolver):
         """
         return self._run(self._policy.srv(service, proto, name), timeout)
 
+    def lookup_records(self, name: str, type: str, *, timeout: float | None = None) -> list[str]:  # noqa: A002
+        """Records of any type in the zone file's notation, the CNAME chain before them, as ``dig +short`` prints.
+
+        An address in place of the name of a PTR lookup stands for its reverse name.
+
+        Raises:
+            ConfigError: no such type.
+        """
+        return self._run(self._policy.texts(name, type), timeout)
+
     def resolve_ip_addr(self, network: str, address: str, *, timeout: float | None = None) -> IPAddr:
         """The endpoint of an address or name without a port on "ip", "ip4" or "ip6" (with ":protocol", too)."""
         return self._run(self._policy.ip_addr(network, address), timeout)
