@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from rawproto.net import listen as listen
     from rawproto.net import listen_tcp as listen_tcp
     from rawproto.net import listen_udp as listen_udp
+    from rawproto.net import run as run
     from rawproto.protocol import DatagramProtocol as DatagramProtocol
     from rawproto.protocol import Protocol as Protocol
     from rawproto.resolve import MX as MX
@@ -347,6 +348,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "listen",
         "listen_tcp",
         "listen_udp",
+        "run",
     ),
     "rawproto.protocol": ("DatagramProtocol", "Protocol"),
     "rawproto.resolve": (

@@ -1,9 +1,10 @@
-"""The asyncio face of rawproto: ``dial`` and ``listen`` with coroutine methods."""
+"""The asyncio face of rawproto: the names of the blocking one, with coroutine methods."""
 
 from __future__ import annotations
 
 from rawproto.net.aio_conn import AsyncConn as Conn
 from rawproto.net.aio_conn import AsyncListener as Listener
 from rawproto.net.aio_dialing import dial, listen
+from rawproto.net.aio_running import run
 
-__all__ = ["Conn", "Listener", "dial", "listen"]
+__all__ = ["Conn", "Listener", "dial", "listen", "run"]

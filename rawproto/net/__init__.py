@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rawproto.net.dialing import listen_tcp as listen_tcp
     from rawproto.net.dialing import listen_udp as listen_udp
     from rawproto.net.listener import Listener as Listener
+    from rawproto.net.running import run as run
     from rawproto.net.stats import ConnStats as ConnStats
     from rawproto.net.udp import UDPConn as UDPConn
 
@@ -28,6 +29,7 @@ _MODULE_OF = {
     "listen": "rawproto.net.dialing",
     "listen_tcp": "rawproto.net.dialing",
     "listen_udp": "rawproto.net.dialing",
+    "run": "rawproto.net.running",
 }
 
 __all__ = sorted(_MODULE_OF)

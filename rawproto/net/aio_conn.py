@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["AsyncConn", "AsyncListener"]
 
 
+DELIVERY_TIMEOUT = 1.0
+"""Seconds that closing waits for what was written to arrive."""
+
+
 class AsyncConn(Front):
     """A connection of an event loop: :class:`rawproto.Conn` with coroutine methods.
 
@@ -28,10 +32,13 @@ class AsyncConn(Front):
     some of them.
     """
 
-    def __init__(self, stream: Stream, reader: AsyncSide, writer: AsyncSide) -> None:
+    def __init__(
+        self, stream: Stream, reader: AsyncSide, writer: AsyncSide, delivery: AsyncSide | None = None
+    ) -> None:
         super().__init__(stream)
         self._reader = reader
         self._writer = writer
+        self._delivery = delivery
         self._finished = False
 
     async def read(self, n: int = -1) -> bytes:
@@ -132,10 +139,18 @@ class AsyncConn(Front):
             self._fail(error, "close_write")
 
     async def close(self) -> None:
-        """As :meth:`rawproto.Conn.close`."""
-        if self._begin_close() and self._stream.tls is not None and self._secured:
+        """As :meth:`rawproto.Conn.close`, but it waits a second at most for what was written to be delivered.
+
+        The loop delivers the rest, as long as it runs; a loop that ends at once would leave it undelivered.
+        """
+        first = self._begin_close()
+        if first and self._stream.tls is not None and self._secured:
             await self._end_tls()
         self._finish()
+        if first and self._delivery is not None:
+            self._delivery.set_deadline(deadline_after(DELIVERY_TIMEOUT))
+            while not self._stream.delivered() and not self._delivery.expired:
+                await self._delivery.wait()
 
     def abort(self) -> None:
         """As :meth:`rawproto.Conn.abort`."""
@@ -153,7 +168,7 @@ class AsyncConn(Front):
 
     def over(self, layer: Callable[[Stream], Stream]) -> Self:
         """The same connection with a layer (TLS) put under its face; this object is not to be used any more."""
-        return type(self)(layer(self._stream), self._reader, self._writer)
+        return type(self)(layer(self._stream), self._reader, self._writer, self._delivery)
 
     def _begin_close(self) -> bool:
         first, self._closed = not self._closed, True

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rawproto.addr.endpoints import IPAddr, RSPAddr, UDPAddr
 from rawproto.errors import ConfigError
+from rawproto.net import lifecycle
 from rawproto.net.driver import Driver
+from rawproto.net.neighbours import Neighbours
 from rawproto.net.networks import version_of
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Registry(Generic[D]):
 
     def __init__(self, make: Callable[[Endpoint, Link, Callable[[D], None]], D]) -> None:
         self._make = make
+        self._watched = False
         self._lock = threading.Lock()
         self._shared: dict[Any, D] = {}
         self._all: set[D] = set()
@@ -73,6 +76,9 @@ class Registry(Generic[D]):
             with self._lock:
                 driver = self._shared.get(key) if key is not None else None
                 if driver is None:
+                    if not self._watched:
+                        self._watched = True
+                        lifecycle.watch(self)
                     driver = self._open(network, version, local, config)
                     if key is not None:
                         self._shared[key] = driver
@@ -93,14 +99,17 @@ class Registry(Generic[D]):
 
         link = open_link(network, version, local, config)
         try:
+            neighbours = Neighbours(config.protocol, version) if network.transport == "rsp" else None
             endpoint = Endpoint(
                 config,
                 entropy=os.urandom,
                 max_datagram=link.max_datagram_size,
                 carrier_checks=network.transport == "rsp+udp",
+                neighbours=neighbours,
                 now=time.monotonic_ns(),
             )
             driver = self._make(endpoint, link, self._drop)
+            driver.neighbours = neighbours
         except BaseException:
             link.close()
             raise

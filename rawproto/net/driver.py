@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rawproto.errors import OpError
     from rawproto.link.base import Link
+    from rawproto.net.neighbours import Neighbours
     from rawproto.rsp.connection import Connection
     from rawproto.rsp.endpoint import Endpoint
     from rawproto.rsp.listener import Listener
@@ -38,6 +39,8 @@ class Driver(abc.ABC):
         self.broken: OpError | None = None
         """Why nothing works any more; every operation raises it."""
         self.stopped = False
+        self.neighbours: Neighbours | None = None
+        """Other endpoints on the same raw protocol; None where the kernel tells ports apart (UDP)."""
         self.claims = 0
         """Calls that have got hold of the driver and are about to give it something to do."""
         self._watchers: dict[Connection | Listener, Callable[[], None]] = {}
@@ -66,7 +69,8 @@ class Driver(abc.ABC):
 
     # ---- for the subclasses; called with the lock held
 
-    def _turn(self, events: int) -> None:
+    def turn(self, events: int) -> None:
+        """One round after a wait in which the link showed ``events``."""
         self._guarded(self._pump_turn, events)
 
     def _pump_turn(self, events: int) -> None:
@@ -91,6 +95,11 @@ class Driver(abc.ABC):
                 if core.closed:
                     del self._watchers[core]
 
+    def end(self) -> None:
+        """Stop, whatever is left."""
+        if not self.stopped:
+            self._stop()
+
     def break_off(self, error: OpError) -> None:
         """Nothing works from now on: every operation, also those that wait, ends with ``error``."""
         self.broken = error
@@ -99,6 +108,12 @@ class Driver(abc.ABC):
         self._watchers.clear()
         if not self.stopped:
             self._stop()
+
+    def release(self) -> None:
+        """Give all descriptors back; nobody polls any more."""
+        self.link.close()
+        if self.neighbours is not None:
+            self.neighbours.close()
 
     @property
     def undelivered(self) -> list[Any]:

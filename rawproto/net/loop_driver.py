@@ -50,13 +50,13 @@ class LoopDriver(Driver):
         with self.lock:
             if not self.stopped:
                 # The loop does not tell an error from data; an arrival of nothing makes the pump look for errors.
-                self._turn(POLLIN)
+                self.turn(POLLIN)
                 self._rearm()
 
     def _writable(self) -> None:
         with self.lock:
             if not self.stopped:
-                self._turn(0)
+                self.turn(0)
                 self._rearm()
 
     def _timed_out(self) -> None:
@@ -64,7 +64,7 @@ class LoopDriver(Driver):
         self._writable()
 
     def _rearm(self) -> None:
-        if self.stopped:
+        if self.stopped or self._loop.is_closed():
             return
         if self.pump.blocked != self._writing:
             self._writing = self.pump.blocked
@@ -95,10 +95,11 @@ class LoopDriver(Driver):
         self._on_stop(self)
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         if not self._loop.is_closed():
             self._loop.remove_reader(self._fd)
             self._loop.remove_writer(self._fd)
-        self.link.close()
+        self.release()
 
     def disown(self) -> None:
         """After fork(), in the child: the parent's descriptors are not ours to use."""
@@ -106,4 +107,4 @@ class LoopDriver(Driver):
             "opened before fork() and left to the parent process: open another in the child"
         )
         self.stopped = True
-        self.link.close()
+        self.release()

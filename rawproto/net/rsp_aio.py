@@ -71,12 +71,15 @@ def rsp_conn(stream: Stream) -> AsyncConn:
     reader = AsyncDriverSide(stream.can_read)
     writer = AsyncDriverSide(stream.can_write)
 
+    delivery = AsyncDriverSide(stream.delivered)
+
     def look() -> None:
         reader.look()
         writer.look()
+        delivery.look()
 
     stream.notify = look
-    return AsyncConn(stream, reader, writer)
+    return AsyncConn(stream, reader, writer, delivery)
 
 
 def listen_rsp(

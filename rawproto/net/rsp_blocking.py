@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rawproto.addr.endpoints import RSPAddr
+from rawproto.errors import OpError
 from rawproto.net.carriers import Registry, checked_config, link_address, local_address
 from rawproto.net.conn import Conn
 from rawproto.net.failures import deadline_exceeded
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rawproto.addr.endpoints import PortAddr
+    from rawproto.net.driver import Driver
     from rawproto.net.networks import Network
     from rawproto.net.stream import Stream
+    from rawproto.rsp.listener import Listener as CoreListener
 
 __all__ = ["REGISTRY", "dial_rsp", "listen_rsp"]
 
@@ -93,12 +96,31 @@ def listen_rsp(
 
 
 def open_acceptor(
-    driver: Any, network: Network, local: PortAddr, backlog: int, permits: Callable[[Any], bool] | None
+    driver: Driver, network: Network, local: PortAddr, backlog: int, permits: Callable[[Any], bool] | None
 ) -> RSPAcceptor:
     """Listen on the driver's endpoint; called with its lock held. Inside UDP the port is that of the socket."""
     port = driver.link.local_addr.port if network.transport == "rsp+udp" else local.port
-    core = driver.endpoint.listen(port, backlog=backlog, admit=permits, now=time.monotonic_ns())
+    core = _listen_core(driver, port, backlog, permits)
     addr = RSPAddr(local.ip, core.port, local.zone)
     return RSPAcceptor(
         driver, core, network.name, addr, lambda conn: local_address(driver.link, conn.remote[0], core.port)
     )
+
+
+def _listen_core(
+    driver: Driver, port: int, backlog: int, permits: Callable[[Any], bool] | None
+) -> CoreListener:
+    """Listen on a port that no other endpoint of the host has; port 0 tries others until one is free."""
+    now = time.monotonic_ns()
+    while True:
+        core = driver.endpoint.listen(port, backlog=backlog, admit=permits, now=now)
+        if driver.neighbours is None:
+            return core
+        try:
+            driver.neighbours.claim(core.port)
+        except OpError:
+            core.close(now)
+            if port:
+                raise
+        else:
+            return core

@@ -123,6 +123,10 @@ class RSPStream(Stream):
                 driver.commanded(now)
             return count
 
+    def delivered(self) -> bool:
+        """See :meth:`Stream.delivered`."""
+        return self._core.delivered or self.over()
+
     def close_write(self) -> None:
         """See :meth:`Stream.close_write`."""
         self._command(self._core.close_write)
@@ -191,6 +195,8 @@ class RSPAcceptor(Acceptor):
             if not self._core.closed and self._driver.broken is None:
                 now = time.monotonic_ns()
                 self._core.close(now)
+                if self._driver.neighbours is not None:
+                    self._driver.neighbours.give_back(self._core.port)
                 self._driver.commanded(now)
 
 

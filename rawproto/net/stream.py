@@ -52,6 +52,10 @@ class Stream(abc.ABC):
         """Pass on what the stream itself holds back; True when nothing is left."""
         return True
 
+    def delivered(self) -> bool:
+        """Nothing is left that only a running process could deliver; the kernel goes on by itself."""
+        return True
+
     @abc.abstractmethod
     def close_write(self) -> None:
         """End the writing direction; what was written before is still delivered."""

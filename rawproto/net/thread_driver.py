@@ -192,7 +192,7 @@ class ThreadDriver(Driver):
             self.lock.acquire()
             self._polling -= 1
         if not self.stopped:
-            self._turn(events)
+            self.turn(events)
 
     def _rearm(self) -> None:
         """Wake whoever polls if it would sleep beyond the next timeout."""
@@ -224,7 +224,7 @@ class ThreadDriver(Driver):
                         self._parked = False
                 while self._polling:
                     self._sleep(TICK)
-                self._release()
+                self.release()
         except BaseException:
             logger.exception("the background thread of %s died", self.link.network)
             raise
@@ -265,9 +265,9 @@ class ThreadDriver(Driver):
             self._leader.poller.wake()
         self._nudge_background()
 
-    def _release(self) -> None:
+    def release(self) -> None:
         """Give all descriptors back; nobody polls any more."""
-        self.link.close()
+        super().release()
         for poller in (*self._idle_pollers, self._background_poller):
             poller.close()
         self._idle_pollers.clear()
@@ -285,4 +285,4 @@ class ThreadDriver(Driver):
         self.stopped = True
         for side in list(self._followers):
             side.open_gate()
-        self._release()
+        self.release()

@@ -148,6 +148,10 @@ class TLSStream(Stream):
                 self._sending.release()
         return True
 
+    def delivered(self) -> bool:
+        """See :meth:`Stream.delivered`."""
+        return self._below.delivered()
+
     def close_write(self) -> None:
         """Send close_notify and end the direction below; reading goes on (RFC 8446 section 6.1)."""
         with self._lock:

@@ -7,6 +7,7 @@ belongs to none; and polls the connections in turn, so that one of them cannot s
 from __future__ import annotations
 
 import heapq
+import typing
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,16 @@ _REPLIES_PER_SECOND = 100
 _MAX_CONTROL = 1024
 
 
+class Neighbours(typing.Protocol):
+    """What an endpoint asks before it answers a stranger's packet that may be meant for somebody else."""
+
+    def listens(self, port: int) -> bool:
+        """Whether another endpoint listens on ``port``."""
+
+    def present(self) -> bool:
+        """Whether there is any other endpoint."""
+
+
 class Endpoint(Protocol):
     """RSP on one link.
 
@@ -50,6 +61,7 @@ class Endpoint(Protocol):
         entropy: gives that many unpredictable bytes; ``os.urandom`` outside of simulations.
         max_datagram: largest datagram the link carries unfragmented, RSP header included.
         carrier_checks: the link has a checksum over the payload (UDP), so that RSP's own may be left out.
+        neighbours: other endpoints that get copies of the same packets, as on raw sockets; None for none.
         now: the clock's time, ns.
     """
 
@@ -60,11 +72,13 @@ class Endpoint(Protocol):
         entropy: Callable[[int], bytes],
         max_datagram: int = DEFAULT_MAX_DATAGRAM,
         carrier_checks: bool = False,
+        neighbours: Neighbours | None = None,
         now: int = 0,
     ) -> None:
         self.config = config or RSPConfig()
         self.stats = EndpointStats()
         self._entropy = entropy
+        self._neighbours = neighbours
         self._max_datagram = min(max_datagram, self.config.max_datagram or max_datagram)
         self._features = wishes(self.config, carrier_checks)
         self._carrier_checks = carrier_checks
@@ -229,6 +243,8 @@ class Endpoint(Protocol):
             return
         listener = self._listeners.get(hello.port)
         if listener is None:
+            if self._neighbours is not None and self._neighbours.listens(hello.port):
+                return  # not ours to refuse
             self.stats.refused += 1
             self._reply_reset(Reason.REFUSED, hello.source_port, hello.identifier, source, now)
         elif not listener.admits(source):
@@ -307,6 +323,8 @@ class Endpoint(Protocol):
         common, _ = Common.parse(packet)
         if identifier in self._recent or common.port not in self._ports:
             return  # over and forgotten, or meant for another endpoint on this host
+        if common.port not in self._listeners and self._neighbours is not None and self._neighbours.present():
+            return  # a neighbour may dial from the same port
         sound = integrity.verify_one(packet) or (self._carrier_checks and common.check == 0)
         if kind in (Kind.DATA, Kind.PROBE) and len(packet) > Reset.size and sound:
             self._reply_reset(Reason.UNKNOWN, 0, identifier, source, now, echo=common.number)

@@ -202,8 +202,16 @@ def descriptors():
 
 
 @pytest.fixture
-def make_harness():
+def make_harness(request):
+    """Generates a harness for a face and a network, and closes it; on raw IP in a host of its own."""
+
     def make(face, network, tls=None):
-        return (Blocking if face == "blocking" else Async)(network, tls)
+        with contextlib.ExitStack() as stack:
+            if network.startswith("rsp") and "udp" not in network:
+                # Threads started inside belong to the host as well.
+                stack.enter_context(request.getfixturevalue("lab").host("a"))
+            harness = (Blocking if face == "blocking" else Async)(network, tls)
+            yield harness
+            harness.close()
 
     return make

@@ -7,7 +7,8 @@ import pytest
 
 import rawproto
 
-PLAIN = ["tcp4", "tcp6", "rsp+udp4", "rsp+udp6"]
+RAW = [pytest.param(name, marks=pytest.mark.netns) for name in ("rsp4", "rsp6")]
+NETWORKS = ["tcp4", "tcp6", "rsp+udp4", "rsp+udp6", *RAW]
 
 
 @pytest.fixture(params=["blocking", "asyncio"])
@@ -15,11 +16,9 @@ def face(request):
     return request.param
 
 
-@pytest.fixture(params=PLAIN)
+@pytest.fixture(params=NETWORKS)
 def net(request, face, make_harness):
-    harness = make_harness(face, request.param)
-    yield harness
-    harness.close()
+    yield from make_harness(face, request.param)
 
 
 def pump(conn, data, piece=65536):
