@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rawproto.errors import LabError
 from rawproto.lab.children import Children
 from rawproto.lab.host import Host
-from rawproto.lab.links import PlainLink
+from rawproto.lab.links import LabLink, PlainLink
+from rawproto.lab.relayed import RelayedLink
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -40,7 +41,7 @@ class Lab:
         self._owner = os.getpid()
         self._children = Children()
         self._hosts: dict[str, Host] = {}
-        self._links: list[PlainLink] = []
+        self._links: list[LabLink] = []
         self._closed = False
 
     def host(self, name: str) -> Host:
@@ -66,8 +67,13 @@ class Lab:
         *,
         a_addresses: Sequence[str] | None = None,
         b_addresses: Sequence[str] | None = None,
-        device_mtu: int = 1500,
-    ) -> PlainLink:
+        device_mtu: int | None = None,
+        seed: int | None = None,
+        relay: bool | None = None,
+        forward: Mapping[str, Any] | None = None,
+        backward: Mapping[str, Any] | None = None,
+        **impairments: Any,
+    ) -> LabLink:
         """Join two hosts by a link of their own.
 
         Args:
@@ -76,16 +82,50 @@ class Lab:
             a_addresses: addresses of ``a``'s end, in CIDR form; by default one IPv4 and one IPv6 address of a
                 network of the link's own.
             b_addresses: the same for ``b``'s end.
-            device_mtu: MTU of the two interfaces, in bytes.
+            device_mtu: MTU of the two interfaces in bytes; by default 1500, or ``mtu`` where that is more.
+            seed: of all chance on this link; equal seeds make the same decisions. A new one when not given.
+            relay: put the relay between the two. By default it is, unless neither an impairment nor a seed is
+                named: a bare veth pair suffices then, and is faster. ``link.means`` says which it is.
+            forward: impairments of the packets from ``a`` to ``b`` only.
+            backward: impairments of the packets from ``b`` to ``a`` only.
+            impairments: of both directions: ``delay``, ``loss``, ``rate`` and the other words of
+                :mod:`rawproto.lab.spec`.
+
+        Raises:
+            ConfigError: an unknown impairment, or a value out of range.
         """
-        link = PlainLink(len(self._links), a, b, a_addresses, b_addresses, device_mtu)
+        if self._closed:
+            raise LabError(f"{self.name} is closed")
+        mtu = max(1500, impairments.get("mtu") or 0) if device_mtu is None else device_mtu
+        number = len(self._links)
+        asked = bool(impairments or forward or backward) or seed is not None
+        link: LabLink
+        if relay or (relay is None and asked):
+            link = RelayedLink(
+                number,
+                a,
+                b,
+                a_addresses=a_addresses,
+                b_addresses=b_addresses,
+                device_mtu=mtu,
+                seed=seed,
+                words=impairments,
+                forward=forward,
+                backward=backward,
+                children=self._children,
+            )
+        elif asked:
+            raise LabError("a link with impairments or a seed needs the relay: leave relay=False out")
+        else:
+            link = PlainLink(number, a, b, a_addresses=a_addresses, b_addresses=b_addresses, device_mtu=mtu)
         self._links.append(link)
         return link
 
     @property
     def namespaces(self) -> list[int]:
         """Inode numbers of the lab's network namespaces, as ``readlink /proc/*/ns/net`` shows them."""
-        return [host.namespace.ident for host in self._hosts.values()]
+        hosts = [host.namespace.ident for host in self._hosts.values()]
+        return hosts + [ident for link in self._links for ident in link.namespaces]
 
     def close(self) -> None:
         """End everything that runs in the lab and take it apart. Harmless when called again."""

@@ -1,41 +1,79 @@
-"""Links between two hosts of the lab: a bare cable, or a cable with the relay in it."""
+"""Links between two hosts of the lab: what all have, and the bare cable."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import abc
+from typing import TYPE_CHECKING, NoReturn
 
+from rawproto.errors import LabError
 from rawproto.lab import plan, wiring
+from rawproto.lab.faults import FORWARD, ImpairedLink
 from rawproto.lab.wiring import Port
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
+    from rawproto.lab.fates import Decisions
     from rawproto.lab.host import Host
+    from rawproto.lab.impair import DirectionStats
+    from rawproto.lab.rules import Rule
+    from rawproto.lab.spec import Impairments
 
-__all__ = ["PlainLink"]
+__all__ = ["LabLink", "PlainLink", "host_port", "introduce", "plug_in"]
 
 
-class PlainLink:
-    """A bare veth pair: as fast as the kernel, nothing lost, nothing delayed.
+class LabLink(ImpairedLink):
+    """A link of a lab; made by :meth:`rawproto.lab.Lab.link`.
 
     Attributes:
         a: the host at one end.
         b: the host at the other end.
-        means: what the link is made of: "veth".
+        a_port: the interface of ``a``.
+        b_port: the interface of ``b``.
+        means: what the link is made of: "veth" (the kernel alone) or "relay".
     """
 
+    means: str
+    a: Host
+    b: Host
+    a_port: Port
+    b_port: Port
+
+    def __repr__(self) -> str:
+        return f"<link {self.a.name} - {self.b.name} by {self.means}>"
+
+    @property
+    def namespaces(self) -> tuple[int, ...]:
+        """Inode numbers of the network namespaces that the link has for itself."""
+        return ()
+
+    @abc.abstractmethod
+    def capture(self, path: str | os.PathLike[str] | None) -> None:
+        """Write what passes to a pcapng file from now on; None ends the capture, as closing the lab does."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Take the link's own processes and namespaces away. Harmless when called again."""
+
+
+class PlainLink(LabLink):
+    """A bare veth pair: as fast as the kernel, nothing lost, nothing delayed. It can go down and up."""
+
     means = "veth"
+    seed = 0
 
     def __init__(
         self,
         number: int,
         a: Host,
         b: Host,
+        *,
         a_addresses: Sequence[str] | None,
         b_addresses: Sequence[str] | None,
         device_mtu: int,
     ) -> None:
-        self.number = number
+        super().__init__({}, None, None)
         self.a, self.b = a, b
         self.a_port = host_port(number, 1, a, a_addresses)
         self.b_port = host_port(number, 2, b, b_addresses)
@@ -44,8 +82,56 @@ class PlainLink:
         plug_in(b, self.b_port, offloads=True)
         introduce(self.a_port, self.b_port)
 
-    def __repr__(self) -> str:
-        return f"<link {self.a.name} - {self.b.name} by {self.means}>"
+    def _refuse(self) -> NoReturn:
+        raise LabError(f"{self!r} is a bare cable, which cannot do that; make it with relay=True")
+
+    def down(self, toward: object = None) -> None:
+        """Take the cable out: the kernel sees the interface without carrier."""
+        self._plug(False, toward)
+
+    def up(self, toward: object = None) -> None:
+        """Put the cable in again."""
+        self._plug(True, toward)
+
+    def _plug(self, up: bool, toward: object) -> None:
+        if toward is not None:
+            self._refuse()
+        # One end down takes the carrier from the other; addresses and routes of that other end stay.
+        wiring.set_up(self.a_port, up)
+        if up:
+            wiring.restore(self.a_port)
+            introduce(self.a_port, self.b_port)
+
+    def _apply(self, direction: str, spec: Impairments) -> None:
+        if spec != self._specs[direction]:
+            self._refuse()
+
+    def _add_rule(self, direction: str, rule: Rule) -> None:
+        self._refuse()
+
+    def _release(self, direction: str, token: int) -> int:
+        self._refuse()
+
+    def _stats(self, direction: str) -> DirectionStats:
+        from rawproto.lab.impair import DirectionStats
+
+        came, left = (self.a_port, self.b_port) if direction == FORWARD else (self.b_port, self.a_port)
+        sent, received = wiring.counters(came), wiring.counters(left)
+        return DirectionStats(
+            received=sent["tx_packets"],
+            received_bytes=sent["tx_bytes"],
+            delivered=received["rx_packets"],
+            delivered_bytes=received["rx_bytes"],
+            kernel_dropped=sent["tx_dropped"] + received["rx_dropped"],
+        )
+
+    def _decisions(self, direction: str) -> Decisions:
+        self._refuse()
+
+    def capture(self, path: str | os.PathLike[str] | None) -> None:
+        """A bare cable has nobody to write; make the link with ``relay=True``."""
+        if path is not None:
+            self._refuse()
 
     def close(self) -> None:
         """Nothing to do: the cable goes with its namespaces."""

@@ -32,8 +32,11 @@ __all__ = [
     "allow_forwarding",
     "configure",
     "connect",
+    "counters",
     "loopback_up",
     "remove",
+    "restore",
+    "set_up",
 ]
 
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
@@ -139,13 +142,47 @@ def configure(port: Port, *, offloads: bool) -> None:
                 IFLA_AF_SPEC={"attrs": [["AF_INET6", {"attrs": [no_link_local]}]]},
             )
             ip.link("set", index=index, state="up")
-            for address in port.addresses:
-                flags = {"flags": IFA_F_NODAD} if address.version == 6 else {}
-                ip.addr(
-                    "add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen, **flags
-                )
+            _add_addresses(ip, index, port)
 
     port.namespace.run(work)
+
+
+def _add_addresses(ip: Any, index: int, port: Port) -> None:
+    for address in port.addresses:
+        flags = {"flags": IFA_F_NODAD} if address.version == 6 else {}
+        length = address.network.prefixlen
+        ip.addr("replace", index=index, address=str(address.ip), prefixlen=length, **flags)
+
+
+def set_up(port: Port, up: bool) -> None:
+    """Bring an interface up or down."""
+
+    def work() -> None:
+        with _netlink() as ip:
+            ip.link("set", index=_index(ip, port.name), state="up" if up else "down")
+
+    port.namespace.run(work)
+
+
+def restore(port: Port) -> None:
+    """Give an interface the IPv6 addresses again that the kernel took from it when it went down."""
+
+    def work() -> None:
+        with _netlink() as ip:
+            _add_addresses(ip, _index(ip, port.name), port)
+
+    port.namespace.run(work)
+
+
+def counters(port: Port) -> dict[str, int]:
+    """The kernel's counters of an interface: ``rx_packets``, ``tx_bytes`` and so on (struct rtnl_link_stats64)."""
+
+    def work() -> dict[str, int]:
+        with _netlink() as ip:
+            (link,) = ip.get_links(_index(ip, port.name))
+            return dict(link.get_attr("IFLA_STATS64"))
+
+    return port.namespace.run(work)
 
 
 def add_neighbour(port: Port, addresses: Iterable[str], mac: str) -> None:

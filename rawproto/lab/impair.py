@@ -1,0 +1,343 @@
+"""The impairment engine: packet sizes and a time go in, the fate of each packet comes out. No clock, no sockets.
+
+The relay and the simulator both run on it, so a word means the same in either. What the words mean is written in
+:mod:`rawproto.lab.spec`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rawproto.lab.fates import Decisions, Fate, Fates
+from rawproto.lab.rules import Verdict
+
+if TYPE_CHECKING:
+    from rawproto.lab.spec import Corruption, Impairments
+
+__all__ = ["HELD", "Delivery", "Direction", "DirectionStats"]
+
+SECOND = 1_000_000_000
+HELD = (1 << 63) - 1
+"""Due time of a packet that waits to be released."""
+
+Judge = Callable[[int, int], Verdict | None]
+
+
+@dataclasses.dataclass(slots=True)
+class DirectionStats:
+    """What one direction did, counted in packets unless the name says otherwise.
+
+    ``received + duplicated + copied = delivered + lost + ... + waiting`` always: every packet has one fate.
+    """
+
+    received: int = 0
+    received_bytes: int = 0
+    delivered: int = 0
+    delivered_bytes: int = 0
+    lost: int = 0
+    lost_in_burst: int = 0
+    duplicated: int = 0
+    reordered: int = 0
+    corrupted: int = 0
+    queue_dropped: int = 0
+    """Found the queue of ``rate`` full."""
+    policed: int = 0
+    too_big: int = 0
+    blackholed: int = 0
+    """Came while the link was down or in a black hole."""
+    rule_dropped: int = 0
+    rule_delayed: int = 0
+    rule_changed: int = 0
+    held: int = 0
+    copied: int = 0
+    no_room: int = 0
+    """Found the relay's own memory full; not an impairment asked for, and normally zero."""
+    kernel_dropped: int = 0
+    """Lost before the relay saw them, for want of room in the kernel; normally zero."""
+    send_refused: int = 0
+    """Not taken by the kernel on the way out; normally zero."""
+    waiting: int = 0
+    """On the way at the moment of asking."""
+
+    @property
+    def dropped(self) -> int:
+        """All packets that did not come through, whatever the reason."""
+        return (
+            self.lost
+            + self.lost_in_burst
+            + self.queue_dropped
+            + self.policed
+            + self.too_big
+            + self.blackholed
+            + self.rule_dropped
+            + self.no_room
+            + self.kernel_dropped
+            + self.send_refused
+        )
+
+
+class Delivery:
+    """One packet (or copy) that will arrive.
+
+    Attributes:
+        due: when, in nanoseconds; :data:`HELD` until released.
+        row: which of the packets given to :meth:`Direction.admit`.
+        index: its number in the direction, from 0.
+        damage: (first byte, mask to xor over the bytes from there), or None; bytes are counted as in the sizes given.
+        verdict: what the rules said of it, or None.
+        late: whether it was held back out of order. All others of a direction are due in the order they came.
+    """
+
+    __slots__ = ("damage", "due", "index", "late", "row", "verdict")
+
+    def __init__(
+        self,
+        due: int,
+        row: int,
+        index: int,
+        damage: tuple[int, bytes] | None = None,
+        verdict: Verdict | None = None,
+        late: bool = False,
+    ) -> None:
+        self.late = late
+        self.due = due
+        self.row = row
+        self.index = index
+        self.damage = damage
+        self.verdict = verdict
+
+
+class Direction:
+    """One direction of a link.
+
+    Args:
+        spec: what it does to packets.
+        seed: of the link.
+        name: of the direction; the two directions of one link are independent of each other.
+        now: the time it is made, nanoseconds; black holes are counted from here.
+    """
+
+    def __init__(self, spec: Impairments, seed: int, name: str, now: int = 0) -> None:
+        self.spec = spec
+        self.name = name
+        self.stats = DirectionStats()
+        self._fates = Fates(seed, name)
+        self._index = 0
+        self._decided = (0, 0)
+        self._queue: deque[tuple[int, int]] = deque()
+        self._queued_bytes = 0
+        self._free_at = now
+        self._last_due = 0
+        self._tokens = 0
+        self._set(spec, now)
+
+    def set(self, spec: Impairments, now: int) -> None:
+        """Change what happens to packets from now on; those on their way are not touched."""
+        self._set(spec, now)
+
+    def _set(self, spec: Impairments, now: int) -> None:
+        if spec.policer is not None and spec.policer != getattr(self, "_policer", None):
+            self._tokens = self._bucket(spec)
+            self._filled_at = now
+        self._policer = spec.policer
+        if spec.blackhole != getattr(self, "_holes", None):
+            self._holes_since = now
+        self._holes = spec.blackhole
+        self.spec = spec
+        self._decided = (0, 0)
+
+    @staticmethod
+    def _bucket(spec: Impairments) -> int:
+        """Size of the policer's bucket, in bit-nanoseconds per second: whole numbers, so nothing is rounded away."""
+        assert spec.policer is not None
+        return int(spec.policer.burst) * 8 * SECOND
+
+    @property
+    def index(self) -> int:
+        """Packets seen so far, which is the number of the next."""
+        return self._index
+
+    def decisions(self) -> Decisions:
+        """What chance decided on the packets seen so far."""
+        return self._fates.decisions(self._index)
+
+    def admit(
+        self,
+        sizes: Sequence[int],
+        times: int | Sequence[int],
+        headers: Sequence[int] | None = None,
+        judge: Judge | None = None,
+    ) -> list[Delivery]:
+        """Decide on packets that arrive together.
+
+        Args:
+            sizes: length of each IP packet in bytes.
+            times: when, in nanoseconds: one time for all or one for each; must not go back.
+            headers: length of each packet's IP header in bytes, for damage to payloads; None means none.
+            judge: asked for each packet, by row and index, what the rules say; None when there are no rules.
+
+        Returns:
+            The deliveries, in order of the packets; packets that do not come through have none.
+        """
+        if not sizes:
+            return []
+        self.stats.received += len(sizes)
+        self.stats.received_bytes += sum(sizes)
+        moments = [times] * len(sizes) if isinstance(times, int) else times
+        now = moments[0]
+        passing = self.spec.up and not any(hole.covers(now - self._holes_since) for hole in self._holes)
+        out: list[Delivery] = []
+        for row, (size, now) in enumerate(zip(sizes, moments, strict=True)):
+            index = self._index
+            self._index = index + 1
+            if index >= self._decided[1]:
+                self._decided = self._fates.block(self.spec, index)
+            flags = self._fates.flags[index - self._decided[0]]
+            verdict = judge(row, index) if judge is not None else None
+            if not passing:
+                self.stats.blackholed += 1
+                continue
+            if (flags or verdict is not None) and self._gone(flags, verdict):
+                continue
+            if self.spec.mtu is not None and size > self.spec.mtu:
+                self.stats.too_big += 1
+                continue
+            if self._policer is not None and not self._within_policer(size, now):
+                self.stats.policed += 1
+                continue
+            if flags or verdict is not None:
+                header = headers[row] if headers is not None else 0
+                self._deliver_specially(out, row, size, index, header, flags, verdict, now)
+            else:
+                due = self._arrival(size, index, now)
+                if due is not None:
+                    out.append(Delivery(due, row, index))
+        return out
+
+    def _gone(self, flags: int, verdict: Verdict | None) -> bool:
+        if verdict is not None and verdict.drop:
+            self.stats.rule_dropped += 1
+            return True
+        if flags & Fate.LOST:
+            self.stats.lost += 1
+            return True
+        if flags & Fate.LOST_IN_BURST:
+            self.stats.lost_in_burst += 1
+            return True
+        return False
+
+    def _within_policer(self, size: int, now: int) -> bool:
+        assert self._policer is not None
+        filled = self._tokens + (now - self._filled_at) * int(self._policer.rate)
+        self._tokens = min(filled, self._bucket(self.spec))
+        self._filled_at = now
+        cost = size * 8 * SECOND
+        if cost > self._tokens:
+            return False
+        self._tokens -= cost
+        return True
+
+    def _arrival(self, size: int, index: int, now: int) -> int | None:
+        """When a packet comes out in order, or None when the queue has no room for it."""
+        leaves = self._departure(size, now)
+        if leaves is None:
+            return None
+        due = leaves + self._delay(index)
+        if due < self._last_due:
+            due = self._last_due
+        self._last_due = due
+        return due
+
+    def _delay(self, index: int) -> int:
+        if self.spec.jitter:
+            return self.spec.delay + self._fates.jitters[index - self._decided[0]]
+        return self.spec.delay
+
+    def _departure(self, size: int, now: int) -> int | None:
+        """When the packet's last bit has left at the link's rate, or None when it finds the queue full."""
+        spec = self.spec
+        if spec.rate is None:
+            return now
+        queue = self._queue
+        while queue and queue[0][0] <= now:
+            self._queued_bytes -= queue.popleft()[1]
+        full = spec.limit_packets is not None and len(queue) >= spec.limit_packets
+        if full or (spec.limit_bytes is not None and self._queued_bytes + size > spec.limit_bytes):
+            self.stats.queue_dropped += 1
+            return None
+        # Rounded up, as a packet has not left before its last bit has; a nanosecond is little at any rate.
+        self._free_at = max(now, self._free_at) - (-size * 8 * SECOND // spec.rate)
+        queue.append((self._free_at, size))
+        self._queued_bytes += size
+        return self._free_at
+
+    def _deliver_specially(
+        self,
+        out: list[Delivery],
+        row: int,
+        size: int,
+        index: int,
+        header: int,
+        flags: int,
+        verdict: Verdict | None,
+        now: int,
+    ) -> None:
+        copies = verdict.copies if verdict is not None else 0
+        twice = bool(flags & Fate.DUPLICATED)
+        self.stats.duplicated += twice
+        self.stats.copied += copies
+        damage = self._damage(index, size, header) if flags & Fate.CORRUPTED else None
+        due = self._special_due(size, index, flags, verdict, now)
+        if due is not None:
+            self.stats.corrupted += damage is not None
+            late = due > self._last_due
+            out.append(Delivery(due, row, index, damage, verdict, late))
+        for _ in range(twice + copies):
+            due = self._arrival(size, index, now)
+            if due is not None:
+                out.append(Delivery(due, row, index, None, verdict))
+
+    def _special_due(
+        self, size: int, index: int, flags: int, verdict: Verdict | None, now: int
+    ) -> int | None:
+        if verdict is not None and verdict.payload is not None:
+            self.stats.rule_changed += 1
+        if verdict is not None and verdict.hold is not None:
+            self.stats.held += 1
+            return HELD
+        late = verdict.delay if verdict is not None else 0
+        self.stats.rule_delayed += bool(late)
+        if flags & Fate.REORDERED:
+            self.stats.reordered += 1
+            late += self.spec.hold
+        if not late:
+            return self._arrival(size, index, now)
+        leaves = self._departure(size, now)
+        return None if leaves is None else leaves + self._delay(index) + late
+
+    def _damage(self, index: int, size: int, header: int) -> tuple[int, bytes] | None:
+        """Where and how packet ``index`` is damaged; None when there is nothing to damage."""
+        assert self.spec.corrupt is not None
+        start = header if self.spec.corrupt.where == "payload" else 0
+        bits = (size - start) * 8
+        if bits <= 0:
+            return None
+        return damage_of(self.spec.corrupt, self._fates.damage(index), start * 8, bits)
+
+
+def damage_of(corruption: Corruption, word: int, first: int, bits: int) -> tuple[int, bytes]:
+    """(first byte, mask) for damage within ``bits`` bits from bit ``first`` on, chosen by the 64 random ``word``."""
+    place, pattern = word >> 32, word & 0xFFFFFFFF
+    if corruption.kind == "byte":
+        return first // 8 + place % (bits // 8), bytes([1 + pattern % 255])
+    length = min(corruption.bits, bits) if corruption.kind == "burst" else 1
+    at = first + place % (bits - length + 1)
+    # The first and the last bit of a burst are changed for certain, those between by chance.
+    inner = (pattern | pattern << 32) & ((1 << length) - 1)
+    mask = inner | 1 | 1 << (length - 1)
+    start = at // 8
+    size = (at % 8 + length + 7) // 8
+    return start, (mask << (size * 8 - at % 8 - length)).to_bytes(size, "big")
