@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from rawproto.errors import TLSError as TLSError
     from rawproto.errors import UnexpectedEOF as UnexpectedEOF
     from rawproto.errors import UnknownNetworkError as UnknownNetworkError
+    from rawproto.lab import Blackhole as Blackhole
+    from rawproto.lab import Corruption as Corruption
+    from rawproto.lab import GilbertElliott as GilbertElliott
     from rawproto.lab import Host as Host
     from rawproto.lab import Lab as Lab
     from rawproto.link import ChecksumState as ChecksumState
@@ -321,7 +324,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "UnexpectedEOF",
         "UnknownNetworkError",
     ),
-    "rawproto.lab": ("Host", "Lab"),
+    "rawproto.lab": ("Blackhole", "Corruption", "GilbertElliott", "Host", "Lab"),
     "rawproto.link": (
         "ChecksumState",
         "DatagramError",

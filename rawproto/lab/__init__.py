@@ -6,12 +6,34 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rawproto.lab.fates import Decisions as Decisions
+    from rawproto.lab.fates import Fate as Fate
+    from rawproto.lab.faults import ImpairedLink as ImpairedLink
     from rawproto.lab.host import Host as Host
+    from rawproto.lab.impair import DirectionStats as DirectionStats
     from rawproto.lab.lab import Lab as Lab
+    from rawproto.lab.links import LabLink as LabLink
+    from rawproto.lab.rules import Packet as Packet
+    from rawproto.lab.spec import Blackhole as Blackhole
+    from rawproto.lab.spec import Corruption as Corruption
+    from rawproto.lab.spec import GilbertElliott as GilbertElliott
+    from rawproto.lab.spec import Impairments as Impairments
+    from rawproto.lab.spec import Policer as Policer
 
 _MODULE_OF = {
+    "Blackhole": "rawproto.lab.spec",
+    "Corruption": "rawproto.lab.spec",
+    "Decisions": "rawproto.lab.fates",
+    "DirectionStats": "rawproto.lab.impair",
+    "Fate": "rawproto.lab.fates",
+    "GilbertElliott": "rawproto.lab.spec",
     "Host": "rawproto.lab.host",
+    "ImpairedLink": "rawproto.lab.faults",
+    "Impairments": "rawproto.lab.spec",
     "Lab": "rawproto.lab.lab",
+    "LabLink": "rawproto.lab.links",
+    "Packet": "rawproto.lab.rules",
+    "Policer": "rawproto.lab.spec",
 }
 
 __all__ = sorted(_MODULE_OF)

@@ -290,19 +290,18 @@ class Direction:
         self.stats.duplicated += twice
         self.stats.copied += copies
         damage = self._damage(index, size, header) if flags & Fate.CORRUPTED else None
-        due = self._special_due(size, index, flags, verdict, now)
+        late = self._lateness(flags, verdict)
+        due = self._arrival(size, index, now) if not late else self._late_arrival(size, index, now, late)
         if due is not None:
             self.stats.corrupted += damage is not None
-            late = due > self._last_due
-            out.append(Delivery(due, row, index, damage, verdict, late))
+            out.append(Delivery(due, row, index, damage, verdict, bool(late)))
         for _ in range(twice + copies):
             due = self._arrival(size, index, now)
             if due is not None:
                 out.append(Delivery(due, row, index, None, verdict))
 
-    def _special_due(
-        self, size: int, index: int, flags: int, verdict: Verdict | None, now: int
-    ) -> int | None:
+    def _lateness(self, flags: int, verdict: Verdict | None) -> int:
+        """How much later than others a packet arrives, out of order; :data:`HELD` when it waits to be released."""
         if verdict is not None and verdict.payload is not None:
             self.stats.rule_changed += 1
         if verdict is not None and verdict.hold is not None:
@@ -313,8 +312,11 @@ class Direction:
         if flags & Fate.REORDERED:
             self.stats.reordered += 1
             late += self.spec.hold
-        if not late:
-            return self._arrival(size, index, now)
+        return late
+
+    def _late_arrival(self, size: int, index: int, now: int, late: int) -> int | None:
+        if late == HELD:
+            return HELD
         leaves = self._departure(size, now)
         return None if leaves is None else leaves + self._delay(index) + late
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -40,7 +41,9 @@ class Line:
         self.tap: Tap | None = None
         self._pool = pool
         self._queue: deque[tuple[int, int, int]] = deque()
-        self._late: list[tuple[int, int, int]] = []
+        # Due time, order of coming, slot, length.
+        self._late: list[tuple[int, int, int, int]] = []
+        self._numbers = itertools.count()
         self._held: list[tuple[int, int, int]] = []
 
     def __len__(self) -> int:
@@ -115,7 +118,7 @@ class Line:
             assert verdict.hold is not None
             self._held.append((verdict.hold, slot, length))
         elif delivery.late:
-            heapq.heappush(self._late, (delivery.due, slot, length))
+            heapq.heappush(self._late, (delivery.due, next(self._numbers), slot, length))
         else:
             self._queue.append((delivery.due, slot, length))
 
@@ -135,7 +138,7 @@ class Line:
         queue, late = self._queue, self._late
         while len(slots) < BATCH:
             if late and late[0][0] <= now and (not queue or late[0][0] < queue[0][0]):
-                _, slot, size = heapq.heappop(late)
+                _, _, slot, size = heapq.heappop(late)
             elif queue and queue[0][0] <= now:
                 _, slot, size = queue.popleft()
             else:
@@ -160,7 +163,7 @@ class Line:
 
     def release(self, token: int, now: int) -> int:
         """Let go of the frames held under ``token``; gives how many there were."""
-        freed = [(now, slot, size) for held, slot, size in self._held if held == token]
+        freed = [(now, next(self._numbers), slot, size) for held, slot, size in self._held if held == token]
         self._held = [item for item in self._held if item[0] != token]
         for item in freed:
             heapq.heappush(self._late, item)

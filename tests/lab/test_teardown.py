@@ -27,11 +27,11 @@ from rawproto import Lab
 from rawproto.lab.reaper import processes_in
 with Lab() as lab:
     a, b = lab.hosts("a", "b")
-    lab.link(a, b)
+    lab.link(a, b, delay="1ms", seed=1)
     a.popen(["sleep", "600"])
     b.popen(["sh", "-c", "trap '' TERM INT; setsid sleep 600 & wait"])
     b.start(signal.pause)
-    while len(processes_in(frozenset(lab.namespaces))) < 4:
+    while len(processes_in(frozenset(lab.namespaces))) < 5:
         time.sleep(0.001)
     print(json.dumps(lab.namespaces), flush=True)
     if sys.argv[1] == "raise":
@@ -69,7 +69,8 @@ def test_the_count_of_everything_is_as_before(
     def once() -> list[int]:
         with Lab() as lab:
             a, b = lab.hosts("a", "b")
-            lab.link(a, b)
+            link = lab.link(a, b, loss=0.5)
+            link.drop(nth=1)
             assert a.call(os.getpid) != os.getpid()
             b.popen(["sleep", "600"])
             with a:
