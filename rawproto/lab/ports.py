@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["BATCH", "ETHERNET", "Arrivals", "Pool", "Port"]
+__all__ = ["BATCH", "ETHERNET", "Arrivals", "Pool", "Port", "day_minus_monotonic"]
 
 BATCH: Final = 64
 ETHERNET: Final = 14
@@ -45,6 +45,7 @@ _STAMP: Final = np.dtype(
         ("nanoseconds", np.int_),
     ]
 )
+_READING_TAKES: Final = 10_000
 _LONGEST_WAIT: Final = 1_000_000_000
 _FULL: Final = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM})
 
@@ -75,6 +76,17 @@ class Pool:
         """Make slots free again."""
         self._free[self._left : self._left + len(slots)] = slots
         self._left += len(slots)
+
+
+def day_minus_monotonic() -> int:
+    """How far the clock of day is ahead of the monotonic one, nanoseconds."""
+    while True:
+        before = time.monotonic_ns()
+        day = time.time_ns()
+        after = time.monotonic_ns()
+        # Not when something came between the readings.
+        if after - before < _READING_TAKES:
+            return day - before
 
 
 class Arrivals(NamedTuple):
@@ -130,7 +142,7 @@ class Port:
         now = time.monotonic_ns()
         stamps = self._stamps[:count]
         times: NDArray[np.int64] = stamps["seconds"] * 1_000_000_000 + stamps["nanoseconds"]
-        times -= time.time_ns() - now
+        times -= day_minus_monotonic()
         # Somebody may have set the clock of day meanwhile.
         np.clip(times, max(self._last, now - _LONGEST_WAIT), now, out=times)
         np.maximum.accumulate(times, out=times)

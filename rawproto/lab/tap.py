@@ -6,11 +6,11 @@ what was lost is on one end only, what was delayed shows by how much, what was d
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rawproto.lab.ports import day_minus_monotonic
 from rawproto.wire.pcapng import LinkType, PcapngWriter
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Tap:
         self._writer = PcapngWriter(path, linktype=LinkType.ETHERNET, interfaces=names)
         self._ends = ends
         # Frames carry the monotonic clock; a capture wants the time of day.
-        self._offset = time.time_ns() - time.monotonic_ns()
+        self._offset = day_minus_monotonic()
 
     def came(
         self, direction: str, rows: NDArray[np.uint8], lengths: NDArray[np.int64], times: NDArray[np.int64]

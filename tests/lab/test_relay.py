@@ -278,7 +278,8 @@ def test_what_the_relay_captures(lab: Lab, pair: list[Host], wire_of: Any, tmp_p
     wire.send(b"not written")
     wire.receive(1)
     with PcapngReader(tmp_path / "wire.pcapng") as reader:
-        packets = list(reader)
+        # The kernel reports its multicast groups when it likes.
+        packets = [packet for packet in reader if packet.data[12:14] == b"\x08\x00"]
     assert [packet.data[34:] for packet in packets if packet.interface == 0] == [
         b"first",
         b"second",
