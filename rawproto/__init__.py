@@ -237,14 +237,17 @@ if TYPE_CHECKING:
     from rawproto.wire import WindowScale as WindowScale
     from rawproto.wire import assemble as assemble
     from rawproto.wire import bits as bits
+    from rawproto.wire import build_batch as build_batch
     from rawproto.wire import checksum as checksum
     from rawproto.wire import checksum16 as checksum16
     from rawproto.wire import checksum_update as checksum_update
+    from rawproto.wire import checksums as checksums
     from rawproto.wire import declare as declare
     from rawproto.wire import enum8 as enum8
     from rawproto.wire import enum16 as enum16
     from rawproto.wire import enum32 as enum32
     from rawproto.wire import enum_bits as enum_bits
+    from rawproto.wire import field_column as field_column
     from rawproto.wire import fixed as fixed
     from rawproto.wire import flag as flag
     from rawproto.wire import flag_bits as flag_bits
@@ -263,6 +266,7 @@ if TYPE_CHECKING:
     from rawproto.wire import next_protocol8 as next_protocol8
     from rawproto.wire import opaque as opaque
     from rawproto.wire import options as options
+    from rawproto.wire import parse_batch as parse_batch
     from rawproto.wire import pseudo_checksum16 as pseudo_checksum16
     from rawproto.wire import pseudo_header as pseudo_header
     from rawproto.wire import scaled as scaled
@@ -277,6 +281,7 @@ if TYPE_CHECKING:
     from rawproto.wire import u48 as u48
     from rawproto.wire import u64 as u64
     from rawproto.wire import u64le as u64le
+    from rawproto.wire import verify_batch as verify_batch
 
 __version__ = "0.1.0"
 
@@ -515,14 +520,17 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "WindowScale",
         "assemble",
         "bits",
+        "build_batch",
         "checksum",
         "checksum16",
         "checksum_update",
+        "checksums",
         "declare",
         "enum16",
         "enum32",
         "enum8",
         "enum_bits",
+        "field_column",
         "fixed",
         "flag",
         "flag_bits",
@@ -541,6 +549,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "next_protocol8",
         "opaque",
         "options",
+        "parse_batch",
         "pseudo_checksum16",
         "pseudo_header",
         "scaled",
@@ -555,6 +564,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "u64",
         "u64le",
         "u8",
+        "verify_batch",
     ),
 }
 

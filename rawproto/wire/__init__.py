@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     from rawproto.wire.batch import Batch as Batch
     from rawproto.wire.batch import ReceivedBatch as ReceivedBatch
     from rawproto.wire.batch import Transmit as Transmit
+    from rawproto.wire.batch_build import build_batch as build_batch
+    from rawproto.wire.batch_parse import field_column as field_column
+    from rawproto.wire.batch_parse import parse_batch as parse_batch
+    from rawproto.wire.batch_parse import verify_batch as verify_batch
+    from rawproto.wire.batch_sums import checksums as checksums
     from rawproto.wire.bpf.assembler import assemble as assemble
     from rawproto.wire.bpf.program import BPFProgram as BPFProgram
     from rawproto.wire.datagram import Datagram as Datagram
@@ -187,6 +192,9 @@ if TYPE_CHECKING:
 # One line a module, kept equal to the imports above by a test.
 _NAMES: dict[str, tuple[str, ...]] = {
     "batch": ("Batch", "ReceivedBatch", "Transmit"),
+    "batch_build": ("build_batch",),
+    "batch_parse": ("field_column", "parse_batch", "verify_batch"),
+    "batch_sums": ("checksums",),
     "bpf.assembler": ("assemble",),
     "bpf.program": ("BPFProgram",),
     "datagram": ("Datagram",),

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 
+    from rawproto.wire.icmp_extensions import ICMPExtensions
+
 __all__ = ["Datagram"]
 
 H = TypeVar("H", bound=Header)
@@ -157,6 +159,24 @@ class Datagram:
         for new in headers:
             stack[self.headers.index(self[type(new)])] = new
         return Datagram(tuple(stack), self.payload if payload is None else payload)
+
+    @property
+    def quoted(self) -> Datagram | None:
+        """The datagram that an ICMP error quotes, as far as it was quoted; None when there is none to read.
+
+        It may be cut off anywhere: headers that are not whole are left in its payload.
+        """
+        from rawproto.wire.icmp_extensions import quote_of
+
+        quote: Datagram | None = quote_of(self)
+        return quote
+
+    @property
+    def extensions(self) -> ICMPExtensions | None:
+        """The extensions of an ICMP error, such as MPLS labels (RFC 4884), or None."""
+        from rawproto.wire.icmp_extensions import extensions_of
+
+        return extensions_of(self)
 
     def verify(self) -> list[str]:
         """What is wrong: one sentence a derived field that is not what a build would make it."""

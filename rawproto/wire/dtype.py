@@ -54,6 +54,7 @@ def _format(run: Run) -> Any:
     return ("u1", (run.size,))
 
 
+@functools.cache
 def column_of(header: Any, field: str) -> tuple[str, int, FieldInfo]:
     """Where a field lives: name of its column, how far it is shifted in it, and the field.
 

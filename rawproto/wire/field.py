@@ -120,9 +120,15 @@ class NextProtocol:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Computed:
-    """Any other rule: ``function(header, payload)`` gives the number. It must depend on nothing else."""
+    """Any other rule: ``function(header, payload)`` gives the number. It must depend on nothing else.
+
+    Attributes:
+        function: the rule.
+        counts: whether the datagrams of a batch take consecutive numbers, from the first one's on.
+    """
 
     function: Callable[[Any, bytes], int]
+    counts: bool = False
 
 
 Rule: TypeAlias = Length | Checksum | NextProtocol | Computed

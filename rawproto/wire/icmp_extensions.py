@@ -144,3 +144,36 @@ def join_quote(quoted: bytes, extensions: ICMPExtensions, unit: int) -> tuple[by
     """
     size = max(_QUOTE_SIZE, len(quoted) + -len(quoted) % unit)
     return quoted.ljust(size, b"\0") + bytes(extensions), size // unit
+
+
+def _error_of(datagram: Any) -> tuple[Any, int, int] | None:
+    """The ICMP error header a datagram ends with, its length attribute and the bytes that counts, or None."""
+    last: Any = datagram.headers[-1] if datagram.headers else None
+    number = getattr(type(last), "protocol_number", None)
+    if number not in (1, 58) or not last.is_error:
+        return None
+    # RFC 4884 section 4: only these messages have the length attribute and may have extensions.
+    extensible = last.type in ((3, 11, 12) if number == 1 else (1, 3))
+    unit = 4 if number == 1 else 8
+    return last, last.length if extensible else -1, unit
+
+
+def quote_of(datagram: Any) -> Any:
+    """See :attr:`Datagram.quoted`."""
+    found = _error_of(datagram)
+    if found is None:
+        return None
+    _, words, unit = found
+    quote = datagram.payload if words < 0 else split_quote(datagram.payload, words, unit)[0]
+    try:
+        return type(datagram).parse(quote, quoted=True)
+    except DecodeError:
+        return None
+
+
+def extensions_of(datagram: Any) -> ICMPExtensions | None:
+    """See :attr:`Datagram.extensions`."""
+    found = _error_of(datagram)
+    if found is None or found[1] < 0:
+        return None
+    return split_quote(datagram.payload, found[1], found[2])[1]

@@ -54,7 +54,9 @@ class IPv4(Header, protocol=4, empty_next=0):
     dscp: Annotated[int, bits(6)] = declare(default=0, kw_only=True)
     ecn: Annotated[int, bits(2)] = declare(default=0, kw_only=True)
     total_length: Annotated[int | None, length16("packet")] = declare(default=None, kw_only=True)
-    ident: Annotated[int | None, u16, Computed(identification)] = declare(default=None, kw_only=True)
+    ident: Annotated[int | None, u16, Computed(identification, counts=True)] = declare(
+        default=None, kw_only=True
+    )
     reserved: flag = declare(default=False, kw_only=True, doc="must be zero")
     df: flag = declare(default=False, kw_only=True, doc="do not fragment")
     mf: flag = declare(default=False, kw_only=True, doc="more fragments follow")
