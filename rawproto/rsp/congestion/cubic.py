@@ -78,6 +78,7 @@ class Cubic(CongestionController):
         self._window: float = float(initial_window(max_datagram))
         self._threshold: float = float("inf")
         self._w_max = 0.0
+        self._prior = 0.0
         self._k = 0.0
         self._w_est = 0.0
         self._epoch: int | None = None
@@ -136,7 +137,8 @@ class Cubic(CongestionController):
         elapsed = (event.now - self._epoch + event.smoothed_rtt) / SECOND
         target = (C * (elapsed - self._k) ** 3) * size + self._w_max
         target = min(max(target, self._window), 1.5 * self._window)  # section 4.2, last rule
-        alpha = 1.0 if self._w_est >= self._w_max else ALPHA  # section 4.3: as fast as Reno once past W_max
+        # Section 4.3: as fast as Reno once past the window before the reduction.
+        alpha = 1.0 if self._w_est >= self._prior else ALPHA
         self._w_est += alpha * size * event.bytes / self._window
         if target > self._window:
             self._window += (target - self._window) * event.bytes / self._window
@@ -179,6 +181,7 @@ class Cubic(CongestionController):
         self._before = (self._window, self._threshold, self._w_max, self._k, self._w_est, self._epoch)
         # Fast convergence gives bandwidth back to newcomers (section 4.7).
         shrinking = self._window < self._w_max
+        self._prior = self._window
         self._w_max = self._window * (1.0 + BETA) / 2.0 if shrinking else self._window
         self._window = max(self._window * BETA, float(minimum_window(self.max_datagram)))
         self._threshold = self._window
