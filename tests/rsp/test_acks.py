@@ -1,0 +1,85 @@
+"""When an acknowledgement goes out (RFC 9000 section 13.2)."""
+
+from __future__ import annotations
+
+from rawproto.rsp.acks import FIRST_THRESHOLD, LAST_THRESHOLD, MAX_ACK_DELAY, MAX_RANGES, AckTracker
+
+
+def test_every_second_packet_in_the_beginning():
+    acks = AckTracker()
+    acks.on_received(0, 1, 100)
+    assert (acks.due, acks.deadline) == (False, 100 + MAX_ACK_DELAY)
+    acks.on_received(1, 2, 200)
+    assert acks.due
+    acks.on_sent()
+    assert (acks.pending, acks.deadline) == (False, None)
+
+
+def test_the_deadline_is_that_of_the_first_packet_waiting():
+    acks = AckTracker()
+    acks._total = 10_000
+    acks.on_received(0, 1, 100)
+    acks.on_received(1, 2, 900)
+    assert acks.deadline == 100 + MAX_ACK_DELAY
+
+
+def test_seldom_when_much_has_arrived():
+    acks, sent = AckTracker(), 0
+    thresholds = []
+    for number in range(5000):
+        acks.on_received(number, number + 1, 0)
+        sent += 1
+        if acks.due:
+            thresholds.append(sent)
+            acks.on_sent()
+            sent = 0
+    assert thresholds[0] == FIRST_THRESHOLD
+    assert thresholds[-1] == LAST_THRESHOLD
+    assert thresholds == sorted(thresholds)
+
+
+def test_at_once_out_of_order():
+    # Section 13.2.1: "SHOULD send an ACK frame immediately ... when an ack-eliciting packet is received out of order".
+    for number in (2, 0):
+        acks = AckTracker()
+        acks._total = 10_000
+        acks.on_received(0, 1, 0)
+        assert not acks.due
+        acks.on_received(number, number + 1, 0)
+        assert acks.due
+
+
+def test_at_once_when_asked_and_when_marked():
+    acks = AckTracker()
+    acks.on_received(0, 1, 0, wanted=True)
+    assert acks.due
+    acks.on_sent()
+    acks.on_mark(3)
+    assert (acks.due, acks.congestion_marks) == (True, 3)
+
+
+def test_the_newest_ranges_are_told_highest_first():
+    acks = AckTracker()
+    for number in (0, 1, 5, 9, 8):
+        acks.on_received(number, number + 1, number)
+    assert acks.ranges(32) == [(8, 10), (5, 6), (0, 2)]
+    assert acks.ranges(2) == [(8, 10), (5, 6)]
+    assert acks.ranges(1) == [(8, 10)]
+    assert (acks.largest, acks.largest_at) == (9, 9)
+
+
+def test_copies_are_recognised():
+    acks = AckTracker()
+    acks.on_received(0, 10, 0)
+    assert acks.duplicates(2, 5)
+    assert acks.seen(9, 12)
+    assert not acks.duplicates(9, 12)
+    assert not acks.seen(10, 12)
+
+
+def test_ranges_are_limited():
+    acks = AckTracker()
+    for number in range(0, 10_000, 2):
+        acks.on_received(number, number + 1, 0)
+    assert len(acks._received) == MAX_RANGES
+    assert acks.ranges(1) == [(9998, 9999)]

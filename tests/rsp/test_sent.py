@@ -1,0 +1,199 @@
+"""The ledger of sent packets against a plain dictionary of packets."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from rawproto.rsp.sent import CARRIES_FIN, CARRIES_PROBE, CARRIES_STREAM, SentPackets, Settled
+
+
+class Model:
+    """One dictionary entry a packet: what the columns must amount to."""
+
+    def __init__(self):
+        self.packets = {}
+
+    def append(self, now, offsets, lengths, carries):
+        for offset, length in zip(offsets, lengths, strict=True):
+            self.packets[len(self.packets)] = {
+                "at": now, "offset": offset, "length": length, "carries": carries, "state": "in flight",
+            }  # fmt: skip
+
+    def in_flight(self):
+        return [number for number, packet in self.packets.items() if packet["state"] == "in flight"]
+
+    def acknowledge(self, start, stop):
+        """(newly acknowledged, spurious) numbers."""
+        new, spurious = [], []
+        for number in range(start, stop):
+            packet = self.packets[number]
+            if packet["state"] == "in flight":
+                new.append(number)
+            elif packet["state"] == "lost":
+                spurious.append(number)
+            packet["state"] = "acknowledged"
+        return new, spurious
+
+    def detect(self, below, sent_before, largest):
+        lost = [
+            number
+            for number in self.in_flight()
+            if number < largest and (number < below or self.packets[number]["at"] <= sent_before)
+        ]
+        for number in lost:
+            self.packets[number]["state"] = "lost"
+        left = [number for number in self.in_flight() if number < largest]
+        return lost, self.packets[left[0]]["at"] if left else None
+
+    def bytes_of(self, numbers):
+        return sum(self.packets[number]["length"] for number in numbers)
+
+    def stream_of(self, numbers):
+        covered = set()
+        for number in numbers:
+            packet = self.packets[number]
+            if packet["carries"] & CARRIES_STREAM:
+                covered |= set(range(packet["offset"], packet["offset"] + packet["length"]))
+        return covered
+
+
+def covered_by(ranges):
+    return {value for start, stop in ranges for value in range(start, stop)}
+
+
+def array(*values):
+    return np.array(values, dtype=np.int64)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_ledger_agrees_with_a_dictionary(seed):
+    rng = random.Random(seed)
+    ledger, model = SentPackets(), Model()
+    now = offset = largest = 0
+    spurious_seen = 0
+    for _ in range(400):
+        now += rng.randrange(1, 10)
+        for _ in range(rng.choice((1, 1, 5))):
+            count = rng.choice((1, 1, 3, 40))
+            lengths = [rng.choice((0, 7, 10)) if count == 1 else 10 for _ in range(count)]
+            starts = [offset + sum(lengths[:index]) for index in range(count)]
+            offset += sum(lengths)
+            carries = CARRIES_STREAM if lengths[0] else CARRIES_PROBE
+            assert ledger.append(now, array(*starts), array(*lengths), carries) == len(model.packets)
+            model.append(now, starts, lengths, carries)
+        if rng.random() < 0.7:
+            top = ledger.next
+            stop = rng.randrange(max(0, top - 60), top) + 1
+            start = max(0, stop - rng.choice((1, 2, 30)))
+            largest = max(largest, stop - 1)
+            settled = Settled()
+            known = [number for number in range(start, stop) if ledger.knows(number)]
+            ledger.acknowledge(start, stop, largest, settled)
+            new, spurious = model.acknowledge(start, stop)
+            assert settled.count == len(new)
+            assert settled.bytes == model.bytes_of(new)
+            told = [number for number in spurious if number in known]
+            assert settled.spurious <= len(spurious)
+            spurious_seen += settled.spurious
+            assert covered_by(settled.stream) <= model.stream_of(new + spurious)
+            assert covered_by(settled.stream) >= model.stream_of(new)
+            if new and max(new) > max(told, default=-1):
+                assert settled.newest == max(new)
+                assert settled.newest_sent_at == model.packets[max(new)]["at"]
+        if rng.random() < 0.5:
+            before = now - rng.randrange(40)
+            lost, oldest = ledger.detect_lost(largest - 20, before, largest)
+            expected, expected_oldest = model.detect(largest - 20, before, largest)
+            assert (lost.count, lost.bytes, oldest) == (
+                len(expected),
+                model.bytes_of(expected),
+                expected_oldest,
+            )
+            assert covered_by(lost.stream) == model.stream_of(expected)
+            if expected:
+                assert (lost.oldest, lost.newest) == (expected[0], expected[-1])
+        flying = model.in_flight()
+        assert ledger.packets_in_flight == len(flying)
+        assert ledger.bytes_in_flight == model.bytes_of(flying)
+        assert ledger.oldest_in_flight() == (flying[0] if flying else None)
+    assert spurious_seen
+    assert len(ledger._time) <= 8192
+    lost = ledger.lose_all()
+    assert lost.count == len(model.in_flight())
+    assert not ledger.packets_in_flight
+    assert not ledger.bytes_in_flight
+
+
+def test_settled_rows_are_dropped_and_their_packets_forgotten():
+    ledger = SentPackets()
+    for turn in range(200):
+        first = ledger.append(turn, np.arange(64) * 10, np.full(64, 10), CARRIES_STREAM)
+        ledger.acknowledge(first, first + 64, first + 63, Settled())
+    assert len(ledger._time) <= 4096
+    assert ledger.knows(ledger.next - 1)
+    assert not ledger.knows(0)
+    settled = Settled()
+    ledger.acknowledge(0, ledger.next, ledger.next - 1, settled)
+    assert settled.count == settled.spurious == 0
+
+
+def test_a_loss_that_was_none_is_told_with_its_distance():
+    ledger = SentPackets()
+    ledger.append(1, np.arange(10) * 100, np.full(10, 100), CARRIES_STREAM)
+    ledger.acknowledge(5, 6, 5, Settled())
+    lost, oldest = ledger.detect_lost(3, 0, 5)
+    assert (lost.count, lost.stream, oldest) == (3, [(0, 100), (100, 200), (200, 300)], 1)
+    settled = Settled()
+    ledger.acknowledge(0, 2, 9, settled)
+    assert (settled.count, settled.spurious, settled.spurious_bytes, settled.reorder_distance) == (
+        0,
+        2,
+        200,
+        9,
+    )
+    assert settled.stream == [(0, 200)]
+
+
+def test_an_acknowledgement_repeated_settles_nothing():
+    ledger = SentPackets()
+    ledger.append(1, array(0, 10), array(10, 10), CARRIES_STREAM)
+    ledger.mark_fin(1)
+    first, second = Settled(), Settled()
+    ledger.acknowledge(0, 2, 1, first)
+    ledger.acknowledge(0, 2, 1, second)
+    assert (first.count, first.fin, first.stream) == (2, True, [(0, 10), (10, 20)])
+    assert (second.count, second.fin, second.stream) == (0, False, [])
+
+
+def test_what_a_packet_carried_comes_back():
+    ledger = SentPackets()
+    ledger.append(1, array(0), array(10), CARRIES_STREAM)
+    ledger.append(2, array(0), array(0), CARRIES_PROBE)
+    ledger.append(3, array(10), array(0), CARRIES_FIN)
+    lost = ledger.lose_all()
+    assert (lost.stream, lost.probes, lost.fin, lost.count) == ([(0, 10)], [1], True, 3)
+    assert (lost.oldest_sent_at, lost.newest_sent_at) == (1, 3)
+
+
+def test_the_delivery_rate_snapshot_is_kept_for_each_packet():
+    ledger = SentPackets()
+    ledger.append(5, array(0), array(10), CARRIES_STREAM, delivered=1, delivered_at=2, first_sent_at=3)
+    ledger.append(
+        6, array(10, 20), array(10, 10), CARRIES_STREAM, delivered=4, delivered_at=5, first_sent_at=6
+    )
+    assert [ledger.rate_sample(number) for number in range(3)] == [(1, 2, 3), (4, 5, 6), (4, 5, 6)]
+    assert ledger.sent_at(2) == 6
+
+
+def test_the_acknowledged_ranges_stay_few_when_every_second_packet_is_lost():
+    # The scoreboard of an attacked sender must not grow (CVE-2019-11477 and its kin).
+    ledger = SentPackets()
+    for turn in range(100):
+        first = ledger.append(turn, np.arange(64) * 10, np.full(64, 10), CARRIES_STREAM)
+        for number in range(first, first + 64, 2):
+            ledger.acknowledge(number, number + 1, number, Settled())
+            ledger.detect_lost(number - 2, 0, number)
+    assert len(ledger._acknowledged) <= 1024
