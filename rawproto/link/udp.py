@@ -60,7 +60,8 @@ class UDPLink(SocketLink):
     Args:
         local: the local UDPAddr; None (or no ip in it) takes datagrams to every address, port 0 picks a free one.
         version: 4 or 6; None takes that of ``local``, and 4 when that has no ip.
-        filter: classic BPF program, as for :class:`RawLink`; it sees the datagram from the UDP header on.
+        filter: classic BPF program, as for :class:`RawLink`; it sees the datagram from the UDP header on. With one
+            the kernel joins no datagrams on arrival, and ``kernel_drops`` counts what the filter refuses too.
         interface: receive from and send through this interface only.
         receive_buffer: bytes to ask for the socket's receive buffer; likewise ``send_buffer``.
         mtu_discovery: what becomes of datagrams too large, see :func:`rawproto.link.options.set_mtu_discovery`.
@@ -90,6 +91,8 @@ class UDPLink(SocketLink):
         network = f"udp{version}"
         sock = open_udp(version, network)
         self._offload = offload and _has_offload(sock)
+        # The kernel would show a filter only the first of joined datagrams.
+        self._joins = self._offload and filter is None
         try:
             options.attach_filter(sock, filter)
             options.set_buffer(sock, socket.SO_RCVBUF, receive_buffer)
@@ -115,7 +118,7 @@ class UDPLink(SocketLink):
     def _ask_for_control(self, timestamps: bool) -> SegmentControl:
         """Make the receive table, and switch on what the kernel shall tell of each message."""
         wanted: dict[Kind, int] = {}
-        if self._offload:
+        if self._joins:
             self._sock.setsockopt(linux.SOL_UDP, linux.UDP_GRO, 1)
             wanted[SEGMENT_SIZE] = 4
         if timestamps:
@@ -129,6 +132,16 @@ class UDPLink(SocketLink):
         self._columns: dict[tuple[int, int, int, int], tuple[NDArray[np.int64], NDArray[np.uint8]]] = {}
         self._timestamps = timestamps
         return SegmentControl(self._table, self._local_addr, self._codec)
+
+    def set_filter(self, program: SupportsBytes | None) -> None:
+        """See :meth:`SocketLink.set_filter`.
+
+        Raises ConfigError on a link that was opened with offload and without a filter: joined datagrams that already
+        wait could not be told apart any more.
+        """
+        if self._joins:
+            raise ConfigError("to swap filters, open the UDP link with a filter or with offload=False")
+        super().set_filter(program)
 
     @property
     def max_datagram_size(self) -> int:
