@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rawproto.link.base import Link as Link
     from rawproto.link.base import LinkStats as LinkStats
+    from rawproto.link.broker import Allow as Allow
+    from rawproto.link.broker import Broker as Broker
+    from rawproto.link.broker import ask_broker as ask_broker
     from rawproto.link.causes import DatagramError as DatagramError
     from rawproto.link.ipconn import IPConn as IPConn
     from rawproto.link.ipconn import dial_ip as dial_ip
     from rawproto.link.ipconn import listen_ip as listen_ip
     from rawproto.link.memory import MemoryLink as MemoryLink
     from rawproto.link.memory import MemoryNetwork as MemoryNetwork
+    from rawproto.link.privilege import drop_privileges as drop_privileges
+    from rawproto.link.privilege import has_capability as has_capability
     from rawproto.link.raw import RawLink as RawLink
     from rawproto.link.rawsocket import RawSocket as RawSocket
     from rawproto.link.received import ChecksumState as ChecksumState
@@ -35,6 +40,15 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "rawproto.link.received": (
         "ChecksumState",
         "Received",
+    ),
+    "rawproto.link.broker": (
+        "Allow",
+        "Broker",
+        "ask_broker",
+    ),
+    "rawproto.link.privilege": (
+        "drop_privileges",
+        "has_capability",
     ),
 }
 

@@ -8,7 +8,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final, Literal, SupportsBytes
 
-from rawproto.errors import FilterError
+from rawproto.errors import FilterError, OpError
 from rawproto.link import linux
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def ask_for_transmit_times(sock: socket.socket) -> None:
 def attach_filter(sock: socket.socket, program: SupportsBytes | None) -> None:
     """Replace the socket's classic BPF program in one step; None takes it off.
 
-    Raises FilterError when the bytes are no program or the kernel does not accept it, and PermissionError when the
+    Raises FilterError when the bytes are no program or the kernel does not accept it, and OpError (EPERM) when the
     filter was locked.
     """
     if program is None:
@@ -91,6 +91,8 @@ def attach_filter(sock: socket.socket, program: SupportsBytes | None) -> None:
             sock.setsockopt(socket.SOL_SOCKET, linux.SO_DETACH_FILTER, 0)
         except FileNotFoundError:  # there was none
             pass
+        except PermissionError as error:
+            raise OpError("the filter is locked", op="filter", errno=errno.EPERM) from error
         return
     code = bytes(program)
     count, rest = divmod(len(code), _INSTRUCTION_SIZE)
@@ -101,8 +103,8 @@ def attach_filter(sock: socket.socket, program: SupportsBytes | None) -> None:
         sock.setsockopt(
             socket.SOL_SOCKET, linux.SO_ATTACH_FILTER, _PROGRAM.pack(count, ctypes.addressof(buffer))
         )
-    except PermissionError:
-        raise
+    except PermissionError as error:
+        raise OpError("the filter is locked", op="filter", errno=errno.EPERM) from error
     except OSError as error:
         why = "too large for net.core.optmem_max" if error.errno == errno.ENOMEM else "invalid"
         raise FilterError(f"the kernel refuses the filter of {count} instructions as {why}") from error

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import pathlib
+import struct
 import sys
+from typing import Final
 
-__all__ = ["ways_to"]
+from rawproto.errors import OpError
 
-_WAYS = (
+__all__ = ["CAPABILITIES", "drop_privileges", "has_capability", "ways_to"]
+
+CAPABILITIES: Final = {
+    "CAP_NET_BIND_SERVICE": 10,
+    "CAP_NET_ADMIN": 12,
+    "CAP_NET_RAW": 13,
+    "CAP_SYS_ADMIN": 21,
+}
+"""Numbers of the capabilities that matter here (linux/capability.h)."""
+
+_WAYS: Final = (
     """give it to a copy of the interpreter that only this virtual environment uses: python -m venv --copies .venv
     && sudo setcap {capability}+ep .venv/bin/{python}""",
     """run one command with it as an ambient capability: sudo setpriv --reuid=$USER --regid=$(id -g) --init-groups
     --inh-caps=+{short} --ambient-caps=+{short} COMMAND""",
     """work in a network namespace of your own user namespace, where you have every capability:
     unshare --user --map-root-user --net COMMAND, or rawproto.Lab in a program""",
-    """let a privileged broker open and lock the socket and pass it on (rawproto.link.broker)""",
+    """let a privileged broker open the socket, lock its filter and pass it on:
+    sudo python -m rawproto.link.broker --help""",
 )
+
+_PR_SET_NO_NEW_PRIVS: Final = 38  # linux/prctl.h
+_PR_CAP_AMBIENT: Final = 47
+_PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
+_CAPABILITY_VERSION: Final = 0x20080522  # _LINUX_CAPABILITY_VERSION_3, linux/capability.h
 
 
 def ways_to(capability: str) -> tuple[str, ...]:
@@ -25,3 +46,61 @@ def ways_to(capability: str) -> tuple[str, ...]:
         "python": f"python{sys.version_info.major}.{sys.version_info.minor}",
     }
     return tuple(" ".join(way.format(**names).split()) for way in _WAYS)
+
+
+def has_capability(name: str) -> bool:
+    """Whether the calling thread has capability ``name`` (of :data:`CAPABILITIES`) in effect."""
+    return bool(_capability_set("CapEff") >> CAPABILITIES[name] & 1)
+
+
+def _capability_set(field: str) -> int:
+    """A capability set of the calling thread: CapInh, CapPrm, CapEff, CapBnd or CapAmb (proc(5))."""
+    for line in pathlib.Path("/proc/thread-self/status").read_text().splitlines():
+        key, _, value = line.partition(":")
+        if key == field:
+            return int(value, 16)
+    raise OpError(f"the kernel does not tell {field} in /proc/thread-self/status", op="privileges")
+
+
+def drop_privileges() -> None:
+    """Give up every capability for good; under sudo become the user who called it. Open sockets first.
+
+    Later system calls, and programs started later, cannot get the privileges back. Calling it without any does
+    nothing but make that sure.
+
+    Raises:
+        OpError: the process keeps root (it was not started by sudo) and has other threads already, whose
+            capabilities the kernel lets nobody else drop; or the kernel did not obey.
+    """
+    user, group = _invoking_user()
+    if user is None and _capability_set("CapPrm") and len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208
+        raise OpError(
+            "there are other threads already; drop privileges before starting them", op="privileges"
+        )
+    libc = ctypes.CDLL(None, use_errno=True)
+    _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
+    if user is not None:
+        os.setgroups([])
+        os.setresgid(group, group, group)
+        os.setresuid(user, user, user)  # the kernel clears all capabilities of all threads with this
+    _checked(libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl")
+    header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)
+    _checked(libc.capset(header, bytes(24)), "capset")
+    if any(_capability_set(field) for field in ("CapEff", "CapPrm", "CapInh", "CapAmb")):
+        raise OpError("the kernel left a capability in place", op="privileges")
+
+
+def _invoking_user() -> tuple[int | None, int]:
+    """User and group that sudo was called by; (None, 0) when there is no other user to become."""
+    if os.geteuid() != 0:
+        return None, 0
+    user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if not (user.isdecimal() and group.isdecimal() and int(user)):
+        return None, 0
+    return int(user), int(group)
+
+
+def _checked(result: int, call: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OpError(f"{call}: {os.strerror(number)}", op="privileges", errno=number)

@@ -132,7 +132,12 @@ class SocketLink(Link):
         There is no moment without a filter, and nothing that only the old one passed is received afterwards.
         """
         screen = None if program is None else Screen(program)
-        options.attach_filter(self._sock, program)
+        try:
+            options.attach_filter(self._sock, program)
+        except BaseException:
+            if screen is not None:
+                screen.close()
+            raise
         if self._screen is not None:
             self._screen.close()
         self._screen = screen

@@ -1,0 +1,227 @@
+"""Without the privilege: a clear error, the broker, and giving privileges up."""
+
+import contextlib
+import json
+import os
+import socket
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from rawproto.addr import IPAddr
+from rawproto.errors import OpError, PrivilegeError
+from rawproto.link import (
+    Allow,
+    Broker,
+    RawLink,
+    RawSocket,
+    UDPLink,
+    ask_broker,
+    drop_privileges,
+    has_capability,
+)
+from rawproto.wire import assemble, checksum
+
+pytestmark = pytest.mark.netns
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def pair(lab):
+    a, b = lab.hosts("a", "b")
+    lab.link(a, b)
+    return a, b
+
+
+@contextlib.contextmanager
+def serving(host, rules):
+    """A broker on ``host``, at a path that everybody can reach."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder, "broker.sock")
+
+        def serve():
+            with host:
+                broker.serve()
+
+        with Broker(path, rules) as broker:
+            thread = threading.Thread(target=serve)
+            thread.start()
+            try:
+                yield str(path)
+            finally:
+                broker.stop()
+                thread.join()
+
+
+def become_nobody():
+    os.environ.update(SUDO_UID=str(NOBODY), SUDO_GID=str(NOBODY))
+    drop_privileges()
+
+
+def errors_of_nobody():
+    become_nobody()
+    found = []
+    for make in (lambda: RawLink(253), lambda: RawSocket(1, version=6)):
+        try:
+            make()
+        except PrivilegeError as error:
+            found.append(error)
+    UDPLink().close()  # needs no privilege
+    return found
+
+
+def test_a_missing_capability_is_named_with_the_ways_to_get_it(pair):
+    four, six = pair[0].call(errors_of_nobody, timeout=30)
+    assert (four.operation, six.operation) == ("open a raw IPv4 socket", "open a raw IPv6 socket")
+    assert isinstance(four, PermissionError)
+    assert four.capability == "CAP_NET_RAW"
+    text = str(four)
+    for way in ("setcap", "ambient", "unshare", "broker"):
+        assert way in text
+
+
+def dropped(under_sudo):
+    if under_sudo:
+        os.environ.update(SUDO_UID=str(NOBODY), SUDO_GID=str(NOBODY))
+    with RawLink(253) as link:
+        before = has_capability("CAP_NET_RAW")
+        drop_privileges()
+        after = has_capability("CAP_NET_RAW")
+        link.receive()  # what is open stays open
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, 253).close()
+        regained = True
+    except PermissionError:
+        regained = False
+    return before, after, regained, os.getresuid(), os.getgroups()
+
+
+@pytest.mark.parametrize("under_sudo", [True, False])
+def test_dropping_privileges(pair, under_sudo):
+    before, after, regained, users, groups = pair[0].call(dropped, under_sudo, timeout=30)
+    assert (before, after, regained) == (True, False, False)
+    if under_sudo:
+        assert (set(users), groups) == ({NOBODY}, [])
+
+
+def dropped_with_threads():
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        drop_privileges()
+        return "dropped"
+    except OpError as error:
+        return str(error)
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_other_threads_of_root_would_keep_theirs(pair):
+    assert "threads" in pair[0].call(dropped_with_threads, timeout=30)
+
+
+def ping_as_nobody(path, version, destination):
+    become_nobody()
+    protocol, request, reply = (1, 8, 0) if version == 4 else (58, 128, 129)
+    with RawSocket(protocol, version=version, sock=ask_broker(path, protocol, version=version)) as sock:
+        sock.set_deadline(10)
+        message = bytes([request, 0, 0, 0, 0, 7, 0, 1]) + b"ping"
+        if version == 4:
+            message = message[:2] + checksum(message).to_bytes(2, "big") + message[4:]
+        sock.send(message, destination)
+        while (got := sock.receive()).payload[0] != reply:
+            pass
+        return got.payload[4:], got.source, os.geteuid()
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_an_ordinary_user_pings_through_the_broker(pair, version):
+    a, b = pair
+    destination = IPAddr(b.ip4 if version == 4 else b.ip6)
+    with serving(a, [Allow(frozenset({1, 58}))]) as path:
+        answer = a.call(ping_as_nobody, path, version, destination, timeout=30)
+    assert answer == (b"\x00\x07\x00\x01ping", destination, NOBODY)
+
+
+def refusal(path, protocol):
+    become_nobody()
+    try:
+        ask_broker(path, protocol)
+    except PrivilegeError as error:
+        return str(error)
+    return "allowed"
+
+
+def test_the_broker_refuses_what_no_rule_allows(pair):
+    a, _ = pair
+    rules = [
+        Allow(frozenset({1})),
+        Allow(frozenset({6}), users=frozenset({0})),
+        Allow(frozenset({253}), frozenset({NOBODY})),
+    ]
+    with serving(a, rules) as path:
+        assert "no rule of the broker allows protocol 17" in a.call(refusal, path, 17, timeout=30)
+        assert "protocol 6 to user 65534" in a.call(refusal, path, 6, timeout=30)
+        assert a.call(refusal, path, 253, timeout=30) == "allowed"
+
+
+def test_the_filter_of_a_rule_is_final(pair):
+    a, _ = pair
+    only_seven = assemble("ldb [20]\njeq #7, yes, no\nyes: ret #-1\nno: ret #0")
+    with serving(a, [Allow(frozenset({253}), filter=only_seven)]) as path, a:
+        given = ask_broker(path, 253, filter=assemble("ret #-1"))
+        with RawSocket(253, sock=given) as sock:
+            with pytest.raises(OSError, match="locked"):
+                sock.set_filter(None)
+            with pytest.raises(OSError, match="locked"):
+                sock.set_filter(assemble("ret #-1"))
+            here = IPAddr(a.ip4)
+            sock.set_deadline(10)
+            sock.send(b"\x06no", here)
+            sock.send(b"\x07yes", here)
+            assert sock.receive().payload == b"\x07yes"
+
+
+def asking(**changes):
+    return json.dumps({"protocol": 253, "version": 4, "interface": None, "filter": "", **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"{",
+        b"[]",
+        b"{}",
+        b"\xff\xfe",
+        b'"x"',
+        b"[" * 50_000,
+        asking(protocol=999),
+        asking(protocol="253"),
+        asking(version=5),
+        asking(interface="no-such-one"),
+        asking(interface=7),
+        asking(filter="zz"),
+        asking(filter="0000"),
+        asking(filter=None),
+    ],
+)
+def test_nonsense_is_answered_and_the_broker_lives(pair, request_bytes):
+    with serving(pair[0], [Allow(frozenset({253}))]) as path:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+            client.settimeout(10)
+            client.connect(path)
+            client.send(request_bytes)
+            assert b"error" in client.recv(4096)
+        ask_broker(path, 253).close()
+
+
+def test_no_broker_there(tmp_path):
+    with pytest.raises(OpError) as caught:
+        ask_broker(tmp_path / "nobody.sock", 253)
+    assert isinstance(caught.value, OSError)
