@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     from rawproto.lab import GilbertElliott as GilbertElliott
     from rawproto.lab import Host as Host
     from rawproto.lab import Lab as Lab
+    from rawproto.link import Allow as Allow
+    from rawproto.link import AsyncRawSocket as AsyncRawSocket
+    from rawproto.link import Broker as Broker
     from rawproto.link import ChecksumState as ChecksumState
     from rawproto.link import DatagramError as DatagramError
     from rawproto.link import IPConn as IPConn
@@ -64,7 +67,10 @@ if TYPE_CHECKING:
     from rawproto.link import RawSocket as RawSocket
     from rawproto.link import Received as Received
     from rawproto.link import UDPLink as UDPLink
+    from rawproto.link import ask_broker as ask_broker
     from rawproto.link import dial_ip as dial_ip
+    from rawproto.link import drop_privileges as drop_privileges
+    from rawproto.link import has_capability as has_capability
     from rawproto.link import listen_ip as listen_ip
     from rawproto.net import Conn as Conn
     from rawproto.net import ConnStats as ConnStats
@@ -331,6 +337,9 @@ _ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "rawproto.lab": ("Blackhole", "Corruption", "GilbertElliott", "Host", "Lab"),
     "rawproto.link": (
+        "Allow",
+        "AsyncRawSocket",
+        "Broker",
         "ChecksumState",
         "DatagramError",
         "IPConn",
@@ -342,7 +351,10 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "RawSocket",
         "Received",
         "UDPLink",
+        "ask_broker",
         "dial_ip",
+        "drop_privileges",
+        "has_capability",
         "listen_ip",
     ),
     "rawproto.net": (

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rawproto.link.aio import AsyncRawSocket as AsyncRawSocket
     from rawproto.link.base import Link as Link
     from rawproto.link.base import LinkStats as LinkStats
     from rawproto.link.broker import Allow as Allow
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rawproto.link.udp import UDPLink as UDPLink
 
 _EXPORTS: dict[str, tuple[str, ...]] = {
+    "rawproto.link.aio": ("AsyncRawSocket",),
     "rawproto.link.base": ("Link", "LinkStats"),
     "rawproto.link.memory": ("MemoryLink", "MemoryNetwork"),
     "rawproto.link.raw": ("RawLink",),

@@ -129,6 +129,13 @@ class RawSocket:
             DeadlineExceeded: the queue stayed full.
             ClosedError: the socket is closed.
         """
+        while not self.try_send(payload, to, ttl=ttl, tos=tos):
+            self._writing.wait()
+
+    def try_send(
+        self, payload: Buffer, to: IPAddr | None = None, *, ttl: int | None = None, tos: int | None = None
+    ) -> bool:
+        """As :meth:`send`, but False instead of blocking while the kernel's queue is full; for event loops."""
         destination = self._remote if to is None else to
         if destination is None:
             raise OpError("no destination", op="write", network=self.network, errno=errno.EDESTADDRREQ)
@@ -136,28 +143,28 @@ class RawSocket:
         data = payload if type(payload) is bytes else bytes(payload)
         control = [] if ttl is None and tos is None else self._header_fields(ttl, tos)
         self._log.remember(destination, data)
-        offered_again = False
-        while True:
+        for last_try in (False, True):
             try:
                 if control:
                     self._sock.sendmsg([data], control, socket.MSG_DONTWAIT, name)
                 else:
                     self._sock.sendto(data, socket.MSG_DONTWAIT, name)
-                break
             except BlockingIOError:
-                self._writing.wait()
+                return False
             except OSError as error:
                 if error.errno == errno.EMSGSIZE and self._fragments:
                     self._send_fragments(data, destination, name)
-                    return
-                if offered_again or self._link.fileno() < 0:
+                    return True
+                if last_try or self._link.fileno() < 0:
                     self._link.counters.send_refused += 1
                     raise self._refused(error, destination) from error
                 # It may be the error of an earlier datagram, left on the socket.
-                offered_again = True
                 self._collect()
+            else:
+                break
         self._link.counters.sent += 1
         self._link.counters.sent_bytes += len(data)
+        return True
 
     def _name(self, destination: IPAddr) -> tuple[Any, ...]:
         """The tuple for the socket module, kept; encoding it also tells the link that we send there."""
@@ -217,15 +224,9 @@ class RawSocket:
         """
         while True:
             self._reading.wait()
-            try:
-                return self._arrivals.read()
-            except BlockingIOError:
-                self._collect()
-            except OSError as error:
-                if self._link.fileno() < 0:
-                    raise self._read_error(ClosedError, "use of a closed socket") from error
-                self._collect()
-            self._raise_refusal()
+            arrived = self.receive_nowait()
+            if arrived is not None:
+                return arrived
 
     def receive_batch(self) -> Sequence[ReceivedBatch]:
         """The datagrams waiting now; blocks until there is one. The arrays are good until the next receive."""
@@ -238,7 +239,7 @@ class RawSocket:
             self._raise_refusal()
 
     def receive_nowait(self) -> Received | None:
-        """The next datagram, or None when none waits; for event loops."""
+        """The next datagram, or None when none waits; for event loops. Raises as :meth:`receive`."""
         try:
             return self._arrivals.read()
         except BlockingIOError:
@@ -247,6 +248,7 @@ class RawSocket:
             if self._link.fileno() < 0:
                 raise self._read_error(ClosedError, "use of a closed socket") from error
             self._collect()
+        self._raise_refusal()
         return None
 
     def transmit_times(self) -> dict[int, int]:
