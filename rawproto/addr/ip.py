@@ -37,10 +37,7 @@ class IP(bytes):
 
     def __new__(cls, value: str | bytes | bytearray | memoryview | Any) -> Self:  # noqa: D102
         if value.__class__ is str:
-            if cls is not IP:
-                return _new(cls, parse_packed(value))
-            known = _known.get(value)
-            return known if known is not None else _remember(value)  # type: ignore[return-value]
+            return _new(cls, parse_packed(value)) if cls is not IP else parse_ip(value)  # type: ignore[return-value]
         packed = value if isinstance(value, bytes) else _packed_of(value)
         if len(packed) == 4 or len(packed) == 16:
             return _new(cls, packed)
@@ -48,10 +45,9 @@ class IP(bytes):
 
     def __str__(self) -> str:
         if len(self) == 4:
-            return format4(self)
-        if self.startswith(MAPPED_PREFIX):
-            return format4(self[12:])
-        return format6(self)
+            a, b, c, d = self
+            return f"{_DECIMAL[a]}.{_DECIMAL[b]}.{_DECIMAL[c]}.{_DECIMAL[d]}"
+        return format4(self[12:]) if self.startswith(MAPPED_PREFIX) else format6(self)
 
     def __repr__(self) -> str:
         # The mapped form keeps its prefix here, so that the repr evaluates to an equal value.
@@ -185,20 +181,6 @@ class IP(bytes):
         return netaddr.IPAddress(int(self), self.version)
 
 
-# Programs meet the same few addresses again and again. IP is immutable, so one parse serves them all; the memo is
-# emptied when it is full, which bounds it at about a megabyte.
-_known: dict[str, IP] = {}
-_KNOWN_MAX = 4096
-
-
-def _remember(text: str) -> IP:
-    ip = _new(IP, parse_packed(text))
-    if len(_known) >= _KNOWN_MAX:
-        _known.clear()
-    _known[text] = ip
-    return ip
-
-
 def _to16(value: bytes) -> bytes:
     return MAPPED_PREFIX + value if len(value) == 4 else value
 
@@ -218,15 +200,36 @@ def _packed_of(value: Any) -> bytes:
         raise AddrError(f"an IP address is text or 4 or 16 bytes, not {type(value).__name__}") from None
 
 
+# Programs meet the same few addresses again and again. IP is immutable, so one parse serves them all; the memo is
+# emptied when it is full, which bounds it at about three megabytes.
+_known: dict[str, IP] = {}
+_KNOWN_MAX = 16_384
+_DECIMAL = tuple(map(str, range(256)))
+
+
 def parse_ip(text: str) -> IP:
     """Parse an IPv4 address in dotted form or an IPv6 address, without a zone.
 
     Raises:
         AddrError: showing the text with a caret at the place.
     """
+    if text.__class__ is not str:
+        return _parse_other(text)
+    known = _known.get(text)
+    if known is not None:
+        return known
+    ip = _new(IP, parse_packed(text))
+    if len(_known) >= _KNOWN_MAX:
+        _known.clear()
+    _known[text] = ip
+    return ip
+
+
+def _parse_other(text: Any) -> IP:
+    """``parse_ip`` of what is no plain ``str``: a subclass of it, or a mistake."""
     if not isinstance(text, str):
         raise AddrError(f"parse_ip takes text, not {type(text).__name__}")
-    return _known.get(text) or _remember(text)
+    return parse_ip(str.__str__(text))
 
 
 def ipv4(a: int, b: int, c: int, d: int) -> IP:
