@@ -9,6 +9,7 @@ __all__ = ["TOOLS"]
 
 # A test holds each line equal to the short help of the command itself.
 TOOLS: dict[str, str] = {
+    "demo": "Send a file over a bad link, on the reliable stream protocol straight above IP.",
     "cat": "Copy standard input to a peer and what it says to standard output.",
     "lookup": "Look up names, addresses and DNS records.",
 }

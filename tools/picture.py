@@ -68,15 +68,14 @@ def draw(trace: TraceFile) -> Any:
 def _sequence(axes: Any, trace: TraceFile) -> None:
     fresh = [entry for entry in trace.sent if not entry[3]]
     again = [entry for entry in trace.sent if entry[3]]
-    for entries, color, label, width in (
-        (fresh, "tab:blue", "sent", 1.5),
-        (again, "tab:orange", "sent again", 2.5),
+    for entries, color, label, size in (
+        (fresh, "tab:blue", "sent", 2),
+        (again, "tab:orange", "sent again", 4),
     ):
         if entries:
             times = [entry[0] for entry in entries]
-            low = [entry[1] / _MEGA for entry in entries]
-            high = [(entry[1] + entry[2]) / _MEGA for entry in entries]
-            axes.vlines(times, low, high, color=color, label=label, linewidth=width)
+            ends = [(entry[1] + entry[2]) / _MEGA for entry in entries]
+            axes.plot(times, ends, ".", color=color, label=label, markersize=size)
     if trace.acknowledged:
         times = [time for time, _ in trace.acknowledged]
         ends = [end / _MEGA for _, end in trace.acknowledged]

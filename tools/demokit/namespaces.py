@@ -1,0 +1,65 @@
+"""The demo on real sockets: two hosts in network namespaces, the relay between them, a process on each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rawproto import Lab
+
+from .result import DECISIONS, Relay, Result
+from .supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from .artefacts import Artefacts
+    from .display import Display
+    from .settings import Settings
+    from .source import Source
+
+__all__ = ["run"]
+
+
+def run(source: Source, settings: Settings, display: Display, artefacts: Artefacts, where: str) -> Result:
+    """Build the lab, send ``source`` across it and take the lab apart again, whatever happens."""
+    with Lab("demo") as lab:
+        left, right = lab.hosts("sender", "receiver")
+        link: Any = lab.link(
+            left,
+            right,
+            rate=settings.rate,
+            delay=settings.delay,
+            loss=settings.loss,
+            reorder=settings.reorder,
+            duplicate=settings.duplicate,
+            corrupt=settings.corrupt,
+            seed=settings.seed,
+        )
+        display.step(f"two hosts, {left.ip4} and {right.ip4}, joined through the relay")
+        link.capture(artefacts.wire)
+        with Supervisor(source, settings, display) as supervisor:
+            done = supervisor.transfer(left, right)
+        artefacts.adopt_trace()
+        return Result(
+            where=where,
+            name=source.name,
+            seconds=done.seconds,
+            wall=done.seconds,
+            rate=settings.rate,
+            sender=done.sender,
+            receiver=done.receiver,
+            relay=_relay(link),
+        )
+
+
+def _relay(link: Any) -> Relay:
+    """What both directions of the link did."""
+    stats = link.stats()
+    return Relay(
+        carried=stats.delivered,
+        lost=stats.lost,
+        overflowed=stats.queue_dropped,
+        reordered=stats.reordered,
+        duplicated=stats.duplicated,
+        corrupted=stats.corrupted,
+        starved=stats.no_room + stats.kernel_dropped + stats.send_refused,
+        decisions=link.decisions(link.b).digest(DECISIONS),
+    )

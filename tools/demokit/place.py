@@ -1,0 +1,48 @@
+"""Where the demo runs: on namespaces of this machine, or on those of a user namespace."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .artefacts import Artefacts
+    from .display import Display
+    from .result import Result
+    from .settings import Settings
+    from .source import Source
+
+__all__ = ["Place", "choose_place"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where, in a sentence, and how to run there."""
+
+    text: str
+    run: Callable[[Source, Settings, Display, Artefacts], Result]
+
+
+def choose_place() -> Place:
+    """The most real place that this process may use; it may be entered, or the program run again, to get there.
+
+    Raises:
+        PrivilegeError: there is none.
+    """
+    from rawproto.lab import userns
+
+    userns.ensure()
+    if userns.inside():
+        return Place("network namespaces inside a user namespace of our own", _in("user namespace"))
+    return Place("network namespaces of this machine", _in("namespaces"))
+
+
+def _in(where: str) -> Callable[[Source, Settings, Display, Artefacts], Result]:
+    def run(source: Source, settings: Settings, display: Display, artefacts: Artefacts) -> Result:
+        from .namespaces import run as run_there
+
+        return run_there(source, settings, display, artefacts, where)
+
+    return run
