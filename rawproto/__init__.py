@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from rawproto.lab import GilbertElliott as GilbertElliott
     from rawproto.lab import Host as Host
     from rawproto.lab import Lab as Lab
+    from rawproto.lab import Simulation as Simulation
     from rawproto.link import Allow as Allow
     from rawproto.link import AsyncRawSocket as AsyncRawSocket
     from rawproto.link import Broker as Broker
@@ -335,7 +336,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "UnexpectedEOF",
         "UnknownNetworkError",
     ),
-    "rawproto.lab": ("Blackhole", "Corruption", "GilbertElliott", "Host", "Lab"),
+    "rawproto.lab": ("Blackhole", "Corruption", "GilbertElliott", "Host", "Lab", "Simulation"),
     "rawproto.link": (
         "Allow",
         "AsyncRawSocket",

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from rawproto.lab.lab import Lab as Lab
     from rawproto.lab.links import LabLink as LabLink
     from rawproto.lab.rules import Packet as Packet
+    from rawproto.lab.simhost import Node as Node
+    from rawproto.lab.simhost import SimHost as SimHost
+    from rawproto.lab.simlink import SimLink as SimLink
+    from rawproto.lab.simulation import Simulation as Simulation
     from rawproto.lab.spec import Blackhole as Blackhole
     from rawproto.lab.spec import Corruption as Corruption
     from rawproto.lab.spec import GilbertElliott as GilbertElliott
@@ -32,8 +36,12 @@ _MODULE_OF = {
     "Impairments": "rawproto.lab.spec",
     "Lab": "rawproto.lab.lab",
     "LabLink": "rawproto.lab.links",
+    "Node": "rawproto.lab.simhost",
     "Packet": "rawproto.lab.rules",
     "Policer": "rawproto.lab.spec",
+    "SimHost": "rawproto.lab.simhost",
+    "SimLink": "rawproto.lab.simlink",
+    "Simulation": "rawproto.lab.simulation",
 }
 
 __all__ = sorted(_MODULE_OF)

@@ -1,4 +1,4 @@
-"""The pytest plugin of the lab: fixture ``lab``, marker ``netns``, option ``--require-netns``.
+"""The pytest plugin of the lab: fixtures ``lab`` and ``simulation``, marker ``netns``.
 
 A test that carries the marker or uses the fixture needs network namespaces. As root they are simply made. As an
 ordinary user the whole run moves into a user namespace of its own; the ini setting ``rawproto_userns`` says when:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rawproto.lab.lab import Lab
+    from rawproto.lab.simulation import Simulation
 
 __all__: list[str] = []
 
@@ -39,6 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--require-netns",
         action="store_true",
         help="fail, instead of skipping, where network namespaces cannot be made",
+    )
+    group.addoption(
+        "--simulation-seed", type=int, default=0, help="seed of the fixture simulation (default 0)"
     )
     parser.addini(
         "rawproto_userns",
@@ -110,6 +114,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.config.getoption("--require-netns"):
         pytest.fail(f"network namespaces are required (--require-netns): {reason}", pytrace=False)
     pytest.skip(f"needs network namespaces: {reason}")
+
+
+@pytest.fixture
+def simulation(request: pytest.FixtureRequest) -> Simulation:
+    """A :class:`rawproto.Simulation` of the test's own, seeded by ``--simulation-seed``.
+
+    When the test fails, the report says how to repeat it and where the simulation stood.
+    """
+    from rawproto.lab.simulation import Simulation
+
+    made = Simulation(request.config.getoption("--simulation-seed"))
+    request.node.add_report_section("setup", "simulation", f"--simulation-seed={made.seed}")
+    return made
 
 
 @pytest.fixture
