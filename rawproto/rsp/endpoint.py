@@ -165,7 +165,8 @@ class Endpoint(Protocol):
         self.stats.received += count
         if not count:
             return
-        if batch.head.shape[1] < COMMON_SIZE or int(batch.head_lengths.min()) < COMMON_SIZE:
+        shortest = int(batch.head_lengths[0] if count == 1 else batch.head_lengths.min())
+        if shortest < COMMON_SIZE:
             self._handle_short(batch, now)
             return
         for first, stop in _groups(batch):

@@ -16,6 +16,8 @@ from rawproto.rsp.state import State
 from rawproto.rsp.timers import Timer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from rawproto.rsp.core import Core
@@ -54,7 +56,7 @@ class Inbound:
         offsets = headers["offset"].astype(np.int64)
         if batch.ecn is not None:
             self._note_marks(batch.ecn[first:stop])
-        self._on_stream(
+        self._on_rows(
             numbers, offsets, rows[:, 5], rows[:, DATA_HEADER_SIZE:], lengths - DATA_HEADER_SIZE, now
         )
 
@@ -64,7 +66,7 @@ class Inbound:
         if marks:
             core.receiver.acks.on_mark(marks)
 
-    def _on_stream(
+    def _on_rows(
         self,
         numbers: NDArray[np.int64],
         offsets: NDArray[np.int64],
@@ -73,18 +75,32 @@ class Inbound:
         sizes: NDArray[np.int64],
         now: int,
     ) -> None:
+        high = max(int(numbers.max()), int(offsets.max()))
+        low = min(int(numbers.min()), int(offsets.min()))
+        if low < 0 or high > _MAX_NUMBER:
+            self._core.violated("a packet number or offset out of range", now)
+            return
+        receiver = self._core.receiver
+        self._deliver(lambda: receiver.on_rows(numbers, offsets, flags, payload, sizes, now), now)
+
+    def _on_one(self, number: int, offset: int, flags: int, payload: NDArray[np.uint8], now: int) -> None:
+        """One packet's piece of the stream, ``payload`` a single row."""
+        if max(number, offset) > _MAX_NUMBER:
+            self._core.violated("a packet number or offset out of range", now)
+            return
+        receiver, size = self._core.receiver, payload.shape[1]
+        self._deliver(lambda: receiver.on_run(number, offset, payload, size, size, flags, now), now)
+
+    def _deliver(self, take: Callable[[], None], now: int) -> None:
+        """Let the receiver take data, and tell whoever waits for it."""
         core = self._core
         core.heard(now)
         if core.closed:
             return
-        high = max(int(numbers.max()), int(offsets.max()))
-        if high > _MAX_NUMBER or min(int(numbers.min()), int(offsets.min())) < 0:
-            core.violated("a packet number or offset out of range", now)
-            return
         stream = core.receiver.stream
         before, was_complete = stream.next, stream.complete
         try:
-            core.receiver.on_rows(numbers, offsets, flags, payload, sizes, now)
+            take()
         except StreamViolationError as fault:
             core.violated(str(fault), now)
             return
@@ -92,7 +108,7 @@ class Inbound:
             core.reset(Reason.CLOSED, None, now)
             return
         if core.trace is not None:
-            core.trace.record(now, "transport:packets_received", first=int(numbers[0]), count=len(numbers))
+            core.trace.record(now, "transport:data_received", contiguous=stream.next, highest=stream.highest)
         if stream.next > before or stream.complete is not was_complete:
             core.tell()
             core.check_finished(now)
@@ -129,15 +145,9 @@ class Inbound:
         core.acks_received += 1
         self._on_ack(ack, ranges, now)
         if ack.flags.CARRIES_DATA and len(packet) >= end + 8:
-            data = np.frombuffer(packet, dtype=np.uint8)[end + 8 :]
-            self._on_stream(
-                np.array([ack.number], dtype=np.uint64).astype(np.int64),
-                np.array([int.from_bytes(view[end : end + 8], "big")], dtype=np.uint64).astype(np.int64),
-                np.array([int(ack.flags)], dtype=np.uint8),
-                data.reshape(1, -1),
-                np.array([len(data)], dtype=np.int64),
-                now,
-            )
+            offset = int.from_bytes(view[end : end + 8], "big")
+            data = np.frombuffer(packet, dtype=np.uint8)[end + 8 :].reshape(1, -1)
+            self._on_one(ack.number, offset, int(ack.flags), data, now)
 
     def _on_ack(self, ack: Ack, ranges: list[tuple[int, int]], now: int) -> None:
         core = self._core

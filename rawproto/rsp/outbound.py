@@ -100,8 +100,7 @@ class Outbound:
     def _ping(self, now: int) -> Batch:
         """A numbered packet without data, to be acknowledged at once."""
         core = self._core
-        zero = np.zeros(1, dtype=np.int64)
-        number = core.recovery.on_sent(now, zero, zero, CARRIES_PROBE, 0)
+        number = core.recovery.on_sent_one(now, 0, 0, CARRIES_PROBE)
         # The offset says nothing here; the eight bytes keep any answer shorter than the question.
         probe = Data(
             kind=Kind.PROBE,
@@ -110,7 +109,7 @@ class Outbound:
             connection=core.peer_identifier,
             number=number,
         )
-        return Batch.from_datagrams([integrity.fill_one(bytes(probe))])
+        return _alone(integrity.fill_one(bytes(probe)))
 
     def _ack_fields(self, now: int) -> dict[str, Any]:
         core = self._core
@@ -143,10 +142,9 @@ class Outbound:
             return None
         start, stop = stream.next, stream.end
         before = core.recovery.sent.packets_in_flight
-        offsets, lengths = np.array([start]), np.array([size])
         fin = stream.finished_writing
         carries = CARRIES_STREAM | (CARRIES_FIN if fin else 0)
-        number = core.recovery.on_sent(now, offsets, lengths, carries, size)
+        number = core.recovery.on_sent_one(now, start, size, carries)
         array, index, _ = stream.locate(start, stop, size)
         flags = RSPFlags.CARRIES_DATA | (RSPFlags.FIN if fin else 0)
         front = encode_ack(number=number, flags=flags, **self._ack_fields(now))
@@ -166,7 +164,7 @@ class Outbound:
 
     def _single(self, packet: bytes) -> Transmit:
         core = self._core
-        return Transmit(Batch.from_datagrams([packet]), core.address)
+        return Transmit(_alone(packet), core.address)
 
     def _trace_sent(self, batch: Batch, now: int) -> None:
         core = self._core
@@ -184,3 +182,8 @@ class Outbound:
             retransmission=int(headers["offset"][0]) + int(batch.tail_lengths.sum())
             < core.sender.stream.next,
         )
+
+
+def _alone(packet: bytes) -> Batch:
+    """One datagram as a batch, not copied."""
+    return Batch(np.frombuffer(packet, dtype=np.uint8).reshape(1, -1))

@@ -15,6 +15,8 @@ from rawproto.rsp.header import RSPFlags
 from rawproto.rsp.receive_stream import ReceiveStream
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 __all__ = ["Receiver", "StreamViolationError"]
@@ -69,58 +71,40 @@ class Receiver:
             StreamViolationError: data beyond the stated end, or two different ends.
         """
         count = len(numbers)
-        self.packets += count
-        if count == 1:
-            self._on_run(int(numbers[0]), int(offsets[0]), rows, sizes, int(flags[0]), now)
+        together = int(flags[0] if count == 1 else np.bitwise_or.reduce(flags))
+        if count == 1 or _is_run(numbers, offsets, flags, sizes, together):
+            self.on_run(int(numbers[0]), int(offsets[0]), rows, int(sizes[0]), int(sizes[-1]), together, now)
             return
-        together = int(np.bitwise_or.reduce(flags))
-        last_size = sizes[-1]
-        # A run: numbers and offsets go on, all of one size (the last may be shorter), the end only on the last.
-        breaks = (
-            (numbers[1:] != numbers[:-1] + 1)
-            | (offsets[1:] != offsets[:-1] + sizes[:-1])
-            | (sizes[1:] > sizes[:-1])
-        )
-        if together & _FIN:
-            breaks |= (flags[:-1] & _FIN) != 0
-        if not breaks.any() and (count == 2 or sizes[0] == sizes[-2]) and last_size <= sizes[0]:
-            self._on_run(int(numbers[0]), int(offsets[0]), rows, sizes, together, now)
-            return
-        if count > 2:
-            breaks[1:] |= sizes[1:-1] < sizes[:-2]  # behind a shorter packet a new run begins
-        begin = 0
-        for end in (*(np.flatnonzero(breaks) + 1).tolist(), count):
-            run = slice(begin, end)
+        for run in _runs(numbers, offsets, flags, sizes):
             merged = int(np.bitwise_or.reduce(flags[run]))
-            self._on_run(int(numbers[begin]), int(offsets[begin]), rows[run], sizes[run], merged, now)
-            begin = end
+            first, last = run.start, run.stop - 1
+            self.on_run(
+                int(numbers[first]),
+                int(offsets[first]),
+                rows[run],
+                int(sizes[first]),
+                int(sizes[last]),
+                merged,
+                now,
+            )
 
-    def _on_run(
-        self,
-        number: int,
-        offset: int,
-        rows: NDArray[np.uint8],
-        sizes: NDArray[np.int64],
-        flags: int,
-        now: int,
+    def on_run(
+        self, number: int, offset: int, rows: NDArray[np.uint8], size: int, last: int, flags: int, now: int
     ) -> None:
+        """Take packets in a row from ``number`` on: all ``size`` bytes long, the last one ``last``.
+
+        Raises:
+            StreamViolationError: data beyond the stated end, or two different ends.
+        """
         count = len(rows)
-        size, last = int(sizes[0]), int(sizes[-1])
         stop = offset + size * (count - 1) + last
         stream = self.stream
         if stream.contradicts_end(stop):
             raise StreamViolationError(f"data up to offset {stop}, beyond the end at {stream.final_size}")
         if stream.would_refuse(offset, stop):
-            if count > 1:  # part of the run may fit
-                for index in range(count):
-                    one = slice(index, index + 1)
-                    # The end belongs to the last packet alone.
-                    mine = flags if index == count - 1 else flags & ~_FIN
-                    self._on_run(number + index, offset + index * size, rows[one], sizes[one], mine, now)
-                return
-            self.refused += 1
-            self.acks.due = True
+            self._refuse(number, offset, rows, size, last, flags, now)
             return
+        self.packets += count
         if self.acks.seen(number, number + count):
             self.duplicates += count if self.acks.duplicates(number, number + count) else 1
         if flags & _FIN and not stream.finish(stop):
@@ -130,6 +114,24 @@ class Receiver:
         if flags & _BLOCKED and stop > self._grow_beyond:
             self._blocked = True
         self.acks.on_received(number, number + count, now, wanted=bool(flags & (_ACK_NOW | _FIN)))
+
+    def _refuse(
+        self, number: int, offset: int, rows: NDArray[np.uint8], size: int, last: int, flags: int, now: int
+    ) -> None:
+        """The run does not fit as a whole: take those of its packets that do, say so for the others."""
+        count = len(rows)
+        if count == 1:
+            self.packets += 1
+            self.refused += 1
+            self.acks.due = True
+            return
+        for index in range(count):
+            final = index == count - 1
+            length = last if final else size
+            mine = flags if final else flags & ~_FIN  # the end belongs to the last packet alone
+            self.on_run(
+                number + index, offset + index * size, rows[index : index + 1], length, length, mine, now
+            )
 
     def _store(self, offset: int, rows: NDArray[np.uint8], size: int, last: int) -> None:
         if last == size:
@@ -158,3 +160,41 @@ class Receiver:
         """The window end to state in a packet that goes out now."""
         self._advertised = max(self._advertised, self.stream.window_end)
         return self._advertised
+
+
+def _is_run(
+    numbers: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    flags: NDArray[np.uint8],
+    sizes: NDArray[np.int64],
+    together: int,
+) -> bool:
+    """Whether all packets are one run: the common case, in as few operations as can be."""
+    size = int(sizes[0])
+    count = len(numbers)
+    if int(numbers[-1]) - int(numbers[0]) != count - 1 or int(sizes[-1]) > size:
+        return False
+    if together & _FIN and bool((flags[:-1] & _FIN).any()):
+        return False
+    steps = offsets[1:] - offsets[:-1]
+    return bool(
+        (steps == size).all() and (sizes[:-1] == size).all() and ((numbers[1:] - numbers[:-1]) == 1).all()
+    )
+
+
+def _runs(
+    numbers: NDArray[np.int64], offsets: NDArray[np.int64], flags: NDArray[np.uint8], sizes: NDArray[np.int64]
+) -> Iterator[slice]:
+    """The runs among the packets: numbers and offsets go on, all of one size but perhaps a shorter last."""
+    breaks = (
+        (numbers[1:] != numbers[:-1] + 1)
+        | (offsets[1:] != offsets[:-1] + sizes[:-1])
+        | (sizes[1:] > sizes[:-1])
+    )
+    breaks |= (flags[:-1] & _FIN) != 0
+    if len(breaks) > 1:
+        breaks[1:] |= sizes[1:-1] < sizes[:-2]  # behind a shorter packet a new run begins
+    begin = 0
+    for end in (*(np.flatnonzero(breaks) + 1).tolist(), len(numbers)):
+        yield slice(begin, end)
+        begin = end

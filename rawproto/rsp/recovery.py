@@ -83,24 +83,28 @@ class Recovery:
         return self.pacer.next_time(now, min(4 * size, max(size, self.window_room())))
 
     def on_sent(
-        self, now: int, offsets: NDArray[np.int64], lengths: NDArray[np.int64], carries: int, size: int
+        self, now: int, offsets: NDArray[np.int64], lengths: NDArray[np.int64], size: int, carries: int
     ) -> int:
         """Enter a batch of packets of ``size`` payload bytes together; the first has the number returned."""
+        first = self.sent.append(now, offsets, lengths, size, carries, self._rate_snapshot(now))
+        self._after_sending(now, size)
+        return first
+
+    def on_sent_one(self, now: int, offset: int, size: int, carries: int) -> int:
+        """Enter one packet of ``size`` payload bytes; it has the number returned."""
+        number = self.sent.append_one(now, offset, size, carries, self._rate_snapshot(now))
+        self._after_sending(now, size)
+        return number
+
+    def _rate_snapshot(self, now: int) -> tuple[int, int, int]:
         if not self.sent.packets_in_flight:
             self._first_sent_at = self._delivered_at = now
-        first = self.sent.append(
-            now,
-            offsets,
-            lengths,
-            carries,
-            delivered=self._delivered,
-            delivered_at=self._delivered_at,
-            first_sent_at=self._first_sent_at,
-        )
+        return self._delivered, self._delivered_at, self._first_sent_at
+
+    def _after_sending(self, now: int, size: int) -> None:
         self.loss.on_sent(now)
         self.pacer.sent(size)
         self.controller.on_sent(now, size, self.sent.bytes_in_flight)
-        return first
 
     def on_application_limited(self) -> None:
         """There was nothing (more) to send although window and pacer would have allowed it."""

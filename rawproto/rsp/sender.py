@@ -127,8 +127,7 @@ class Sender:
 
     def _empty(self, now: int, offset: int, flags: int, carries: int) -> Batch:
         self.stream.fin_pending = False
-        offsets, lengths = np.array([offset]), np.zeros(1, dtype=np.int64)
-        number = self.recovery.on_sent(now, offsets, lengths, carries, 0)
+        number = self.recovery.on_sent_one(now, offset, 0, carries)
         rows = self._room_for_rows(1)
         rows["number"], rows["offset"], rows["flags"] = number, offset, flags
         batch = Batch(rows.view(np.uint8).reshape(1, DATA_HEADER_SIZE), _HEADER_LENGTHS[:1])
@@ -162,7 +161,7 @@ class Sender:
         lengths = np.full(count, size, dtype=np.int64)
         lengths[-1] = total - (count - 1) * size
         carries_end = stream.finished_writing and stop == stream.end
-        first = self.recovery.on_sent(now, offsets, lengths, CARRIES_STREAM, total)
+        first = self.recovery.on_sent(now, offsets, lengths, total, CARRIES_STREAM)
         if carries_end:
             self.recovery.sent.mark_fin(first + count - 1)
             stream.fin_pending = False

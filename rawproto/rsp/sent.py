@@ -127,35 +127,49 @@ class SentPackets:
         now: int,
         offsets: NDArray[np.int64],
         lengths: NDArray[np.int64],
+        size: int,
         carries: int,
-        *,
-        delivered: int = 0,
-        delivered_at: int = 0,
-        first_sent_at: int = 0,
+        rate: tuple[int, int, int] = (0, 0, 0),
     ) -> int:
-        """Enter ``len(offsets)`` packets sent at ``now``; the first has the number returned.
+        """Enter ``len(offsets)`` packets of ``size`` bytes together; the first has the number returned.
 
-        The last three columns are the delivery-rate snapshot of draft-ietf-ccwg-bbr section 4.1.2.2.
+        ``rate`` is the delivery-rate snapshot of draft-ietf-ccwg-bbr section 4.1.2.2: bytes delivered, when, and when
+        the first packet of the sample was sent.
         """
         count = len(offsets)
-        first = self.next
-        start = first - self._base
-        if start + count > len(self._time):
-            self._make_room(count)
-            start = first - self._base
+        start = self._claim(count, size)
         rows = slice(start, start + count)
         self._time[rows] = now
         self._offset[rows] = offsets
         self._length[rows] = lengths
-        self._delivered[rows] = delivered
-        self._delivered_at[rows] = delivered_at
-        self._first_sent_at[rows] = first_sent_at
+        self._delivered[rows], self._delivered_at[rows], self._first_sent_at[rows] = rate
         self._carries[rows] = carries
         self._state[rows] = _IN_FLIGHT
-        self.next = first + count
+        return self.next - count
+
+    def append_one(
+        self, now: int, offset: int, length: int, carries: int, rate: tuple[int, int, int] = (0, 0, 0)
+    ) -> int:
+        """Enter one packet, as :meth:`append` does, in a third of the time."""
+        row = self._claim(1, length)
+        self._time[row] = now
+        self._offset[row] = offset
+        self._length[row] = length
+        self._delivered[row], self._delivered_at[row], self._first_sent_at[row] = rate
+        self._carries[row] = carries
+        self._state[row] = _IN_FLIGHT
+        return self.next - 1
+
+    def _claim(self, count: int, size: int) -> int:
+        """The first of ``count`` fresh rows; counts their packets as in flight."""
+        row = self.next - self._base
+        if row + count > len(self._time):
+            self._make_room(count)
+            row = self.next - self._base
+        self.next += count
         self.packets_in_flight += count
-        self.bytes_in_flight += int(lengths.sum()) if count > 1 else int(lengths[0])
-        return first
+        self.bytes_in_flight += size
+        return row
 
     def mark_fin(self, number: int) -> None:
         """Packet ``number`` also carries the end of the stream."""
@@ -180,10 +194,26 @@ class SentPackets:
         if start >= stop:
             return
         for low, high in self._acknowledged.missing(start, stop):
-            self._acknowledge_new(low, high, largest, into)
+            if high - low == 1 and self._state[low - self._base] == _IN_FLIGHT:
+                self._acknowledge_one(low, into)
+            else:
+                self._acknowledge_new(low, high, largest, into)
         self._acknowledged.add(start, stop)
         if len(self._acknowledged) > _MAX_RANGES:
             self._forget_oldest()
+
+    def _acknowledge_one(self, number: int, into: Settled) -> None:
+        """What :meth:`_acknowledge_new` does, for one packet in flight."""
+        row = number - self._base
+        length = int(self._length[row])
+        self.packets_in_flight -= 1
+        self.bytes_in_flight -= length
+        into.count += 1
+        into.bytes += length
+        if number > into.newest:
+            into.newest, into.newest_sent_at = number, int(self._time[row])
+        self._collect_one(int(self._carries[row]), int(self._offset[row]), length, number, into)
+        self._state[row] = _ACKNOWLEDGED
 
     def _acknowledge_new(self, low: int, high: int, largest: int, into: Settled) -> None:
         rows = slice(low - self._base, high - self._base)
@@ -255,6 +285,8 @@ class SentPackets:
         when the oldest remaining candidate was sent (None when none remains), from which the next deadline follows.
         """
         lost = Settled()
+        if not self.packets_in_flight:
+            return lost, None
         self._advance()
         low, high = self._unsettled, min(largest, self.next)
         if low >= high:
