@@ -37,8 +37,6 @@ class Kind(OpenEnum):
     ACK = 0x14
     PROBE = 0x15
     RESET = 0x16
-    CHALLENGE = 0x17
-    RESPONSE = 0x18
 
 
 class RSPFlags(Flags):

@@ -24,7 +24,9 @@ class Bench:
 
     def send(self, now, count=1):
         size = np.full(count, 100, dtype=np.int64)
-        first = self.sent.append(now, 100 * (self.sent.next + np.arange(count)), size, CARRIES_STREAM)
+        first = self.sent.append(
+            now, 100 * (self.sent.next + np.arange(count)), size, 100 * count, CARRIES_STREAM
+        )
         self.loss.on_sent(now)
         return first
 
