@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rawproto.resolve.aio import AsyncDriver
 from rawproto.resolve.resolver import BaseResolver
@@ -29,16 +28,16 @@ class AsyncResolver(BaseResolver):
     unless another lookup waits for the same question. One resolver may serve several loops.
     """
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self._drivers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncDriver] = (
-            weakref.WeakKeyDictionary()
-        )
+    def _make_driver(self) -> None:
+        self._drivers: dict[asyncio.AbstractEventLoop, AsyncDriver] = {}
 
     def _driver(self) -> AsyncDriver:
+        """The driver of the running loop."""
         loop = asyncio.get_running_loop()
         driver = self._drivers.get(loop)
         if driver is None:
+            # A driver holds its loop, so those of loops that are over have to be dropped by hand.
+            self._drivers = {one: kept for one, kept in self._drivers.items() if not one.is_closed()}
             driver = self._drivers[loop] = AsyncDriver(self._engine.start, self._engine.finish)
         return driver
 

@@ -63,7 +63,7 @@ def candidates(name: str, search: Sequence[str], ndots: int) -> list[str]:
         own = f"{name}."
         searched = [f"{name}.{absolute(suffix)}" for suffix in search]
         names = [own, *searched] if name.count(".") >= ndots else [*searched, own]
-    return [full for full in names if len(full) <= _MAX_NAME and not full.lower().endswith(".onion.")]
+    return [full for full in names if is_domain_name(full) and not full.lower().endswith(".onion.")]
 
 
 def reverse_name(ip: IP) -> str:

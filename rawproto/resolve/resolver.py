@@ -65,6 +65,11 @@ class BaseResolver:
         self._policy = Policy(nameservers, port, hosts, services, search, ndots, conf)
         kept = cache if isinstance(cache, Cache) else Cache() if cache else None
         self._engine = Engine(self._policy, kept)
+        self._make_driver()
+
+    def _make_driver(self) -> None:
+        """Make what asks the questions; each resolver has its own kind."""
+        raise NotImplementedError
 
     def clear_cache(self) -> None:
         """Forget all answers."""
@@ -83,8 +88,7 @@ class Resolver(BaseResolver):
         DNSTimeoutError: nobody answered in time; also a TimeoutError.
     """
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
+    def _make_driver(self) -> None:
         self._driver = BlockingDriver(self._engine.start, self._engine.finish)
 
     def _run(self, steps: Steps[T], timeout: float | None) -> T:

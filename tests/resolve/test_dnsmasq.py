@@ -113,7 +113,7 @@ def test_a_truncated_answer_comes_whole_over_tcp(host, resolver):
 def test_a_dead_first_server(host):
     with host, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.2", 53))
-        both = Resolver(["127.0.0.2", "127.0.0.1"], hosts=None, timeout=1.0)
+        both = Resolver(["127.0.0.2", "127.0.0.1"], hosts=None, timeout=3.0)
         assert both.lookup_ip("www.example.test", "ip4") == [IP("10.0.0.1")]
         alone = Resolver(["127.0.0.2"], hosts=None, timeout=0.3)
         with pytest.raises(DNSTimeoutError) as caught:
@@ -144,7 +144,7 @@ def test_a_server_that_answers_late(host, fake_dns):
         with pytest.raises(DNSTimeoutError):
             Resolver([late.address], hosts=None, timeout=0.3).lookup_ip("www.example.test", "ip4")
         # Before the deadline dnsmasq is asked as well, and whoever answers first is heard.
-        both = Resolver([late.address, "127.0.0.1"], hosts=None, timeout=1.0)
+        both = Resolver([late.address, "127.0.0.1"], hosts=None, timeout=3.0)
         assert both.lookup_ip("www.example.test", "ip4") == [IP("10.0.0.1")]
 
 
@@ -157,7 +157,7 @@ def test_a_server_that_forges_another_question(host, fake_dns):
 
     with host:
         forger = fake_dns(answer=forge)
-        both = Resolver([forger.address, "127.0.0.1"], hosts=None, timeout=1.0)
+        both = Resolver([forger.address, "127.0.0.1"], hosts=None, timeout=3.0)
         assert both.lookup_ip("www.example.test", "ip4") == [IP("10.0.0.1")]
         with pytest.raises(DNSTimeoutError):
             Resolver([forger.address], hosts=None, timeout=0.3).lookup_ip("www.example.test", "ip4")

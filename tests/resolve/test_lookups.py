@@ -232,7 +232,7 @@ def test_a_call_can_have_a_deadline_of_its_own(resolver, fake_dns):
 
 def test_dead_first_server_is_passed_over(resolver, fake_dns):
     silent, good = fake_dns(answer=lambda query, tcp: None), fake_dns(zone=ZONE)
-    one = resolver(silent, good, timeout=1.0, cache=False)
+    one = resolver(silent, good, timeout=3.0, cache=False)
     assert one.lookup_ip("www.example.test", "ip4") == [IP("10.0.0.1")]
     assert one.lookup_ip("four.example.test", "ip4") == [IP("10.0.0.4")]
     assert silent.names == [("www.example.test.", "A")]  # and is asked last for a while
@@ -261,7 +261,7 @@ def test_answer_that_comes_after_the_next_server_was_asked_still_counts(resolver
     first = fake_dns(zone=ZONE)
     first.answer = first.hold
     second = fake_dns(answer=lambda query, tcp: first.release())
-    assert resolver(first, second, timeout=2.0).lookup_ip("www.example.test", "ip4") == [IP("10.0.0.1")]
+    assert resolver(first, second, timeout=3.0).lookup_ip("www.example.test", "ip4") == [IP("10.0.0.1")]
     second.wait_asked(1)
 
 
@@ -561,3 +561,11 @@ def test_thousand_lookups_at_once_in_a_loop(fake_dns):
     zone = {(f"h{i}.test.", "A"): [f"h{i}.test. 60 A 10.2.{i // 256}.{i % 256}"] for i in range(1000)}
     server = fake_dns(zone=zone)
     assert asyncio.run(lookups()) == [[IP(f"10.2.{i // 256}.{i % 256}")] for i in range(1000)]
+
+
+def test_resolver_serves_one_loop_after_another_and_keeps_none(fake_dns):
+    server = fake_dns(zone=ZONE)
+    resolver = AsyncResolver([server.address], hosts=None, cache=False)
+    for _ in range(3):
+        assert asyncio.run(resolver.lookup_ip("www.example.test", "ip4")) == [IP("10.0.0.1")]
+    assert len(resolver._drivers) == 1

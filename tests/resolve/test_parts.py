@@ -195,7 +195,9 @@ def test_candidates():
     assert candidates("a.b", ["x.test"], 2) == ["a.b.x.test.", "a.b."]
     assert candidates("a.b.", ["x.test"], 2) == ["a.b."]
     assert candidates("a.onion", ["x.test"], 1) == ["a.onion.x.test."]
-    assert candidates("a." + "b" * 250, ["x.test"], 1) == ["a." + "b" * 250 + "."]
+    long = ".".join(["b" * 60] * 4)
+    assert candidates(long, ["x.test", "so-long.test"], 9) == [f"{long}.x.test.", f"{long}."]
+    assert candidates("a", ["x..y", "-", "ok"], 1) == ["a.ok.", "a."]
 
 
 @pytest.mark.parametrize("name", [".", "a", "a.", "_sip._tcp.a", "a-b.c", "1a", "x" * 63, "1.2.3.x", "a_b"])
