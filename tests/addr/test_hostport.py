@@ -38,9 +38,10 @@ def observe(text):
     try:
         return split_host_port(text)
     except AddrError as error:
-        assert error.text == text
-        assert 0 <= error.position <= len(text)
-        return error.reason.removesuffix(" in address")
+        refused = error
+    assert refused.text == text
+    assert 0 <= refused.position <= len(text)
+    return refused.reason.removesuffix(" in address")
 
 
 def test_every_short_text():
