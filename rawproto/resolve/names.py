@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from rawproto.addr.ip import IP
-from rawproto.errors import AddrError
+from rawproto.errors import AddrError, DNSError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["absolute", "candidates", "is_domain_name", "literal", "reverse_name"]
+__all__ = ["absolute", "candidates", "is_domain_name", "literal", "no_such_host", "reverse_name"]
 
 _MAX_NAME = 254  # bytes of text with the final dot: 255 on the wire (RFC 1035 section 3.1)
 # A label: letters, digits, '_' and inner '-'; 63 bytes at most (RFC 1035 section 2.3.4).
@@ -72,3 +72,8 @@ def reverse_name(ip: IP) -> str:
     if four is not None:
         return ".".join(str(octet) for octet in reversed(four)) + ".in-addr.arpa."
     return ".".join(reversed(ip.hex())) + ".ip6.arpa."
+
+
+def no_such_host(name: str, server: str = "") -> DNSError:
+    """The error of a name that does not exist, or has no record of the kind asked for."""
+    return DNSError("no such host", name, server, is_not_found=True)

@@ -14,10 +14,10 @@ from typing import Any
 from rawproto.addr.ip import IP
 from rawproto.errors import DNSError
 from rawproto.resolve.message import Answer, Question
-from rawproto.resolve.names import absolute, candidates, is_domain_name
+from rawproto.resolve.names import absolute, candidates, is_domain_name, no_such_host
 from rawproto.resolve.services import ascii_lower
 
-__all__ = ["Found", "Outcome", "Plan", "ask_addresses", "ask_name", "ask_records", "no_such_host"]
+__all__ = ["Found", "Outcome", "Plan", "addresses_of", "ask_addresses", "ask_name", "ask_records"]
 
 Outcome = Answer | DNSError
 Questions = Sequence[Question]
@@ -36,11 +36,6 @@ class Found:
 
 
 Plan = Generator[Questions, Sequence[Outcome], Found]
-
-
-def no_such_host(name: str, server: str = "") -> DNSError:
-    """The error of a name that does not exist, or has no record of the kind asked for."""
-    return DNSError("no such host", name, server, is_not_found=True)
 
 
 def ask_addresses(name: str, types: Sequence[str], search: Sequence[str], ndots: int) -> Plan:
@@ -133,11 +128,6 @@ def _named(error: DNSError, name: str) -> DNSError:
         is_timeout=error.is_timeout,
         is_temporary=error.is_temporary,
     )
-
-
-def valid_names(names: Sequence[str]) -> list[str]:
-    """The names among ``names`` that are host names; others could be crafted to do harm (CVE-2021-33195)."""
-    return [name for name in names if is_domain_name(name)]
 
 
 def addresses_of(found: Found) -> list[IP]:

@@ -17,7 +17,7 @@ from rawproto.errors import AddrError, ConfigError, DNSError, UnknownNetworkErro
 from rawproto.resolve.config import ResolvConf, parse_resolv_conf, server_of
 from rawproto.resolve.files import WatchedFile
 from rawproto.resolve.hosts import Hosts
-from rawproto.resolve.names import absolute, is_domain_name, literal, reverse_name
+from rawproto.resolve.names import absolute, is_domain_name, literal, no_such_host, reverse_name
 from rawproto.resolve.networks import RSP_NETWORKS, TCP_NETWORKS, UDP_NETWORKS, parse_ip_network
 from rawproto.resolve.records import MX, NS, SRV, order_mx, order_srv
 from rawproto.resolve.services import Protocols, Services
@@ -113,7 +113,7 @@ class Policy:
         ]
         if not addresses:
             if not is_domain_name(name):
-                raise _no_such_host(name)
+                raise no_such_host(name)
             from rawproto.resolve import plans
 
             answer = yield from plans.ask_addresses(name, _TYPES[family], *self._names())
@@ -280,7 +280,3 @@ def _ip(address: IPAddr) -> IP:
 def _preferred(addresses: Sequence[IPAddr], six: bool) -> IPAddr:
     """The first address of the family asked for, or the first at all."""
     return next((one for one in addresses if one.ip is not None and (len(one.ip) == 16) == six), addresses[0])
-
-
-def _no_such_host(name: str) -> DNSError:
-    return DNSError("no such host", name, is_not_found=True)
