@@ -93,14 +93,16 @@ class _Plan:
         # With payloads of one size, what follows from it is one number for all rows.
         same = count > 0 and bool((lengths == lengths[0]).all())
         self.sizes: Any = int(lengths[0]) if same else lengths
-        self.stack = [item._released(keep_next=True) if item._origin is not None else item for item in stack]
+        self.stack: list[Any] = [
+            item._released(keep_next=True) if item._origin is not None else item for item in stack
+        ]
         parts, place = [], 0
         self.spans: list[tuple[int, int]] = []
         self.addresses: list[bytes | None] = []
         known: bytes | None = None
-        # Which row holds the addresses of the pseudo header, or -1 when an extension header changed them.
-        self.carriers: list[int] = []
-        carrier = -1
+        # Whose fields hold the addresses of the pseudo header, and whether a source route replaced one of them.
+        self.carriers: list[tuple[int, bool]] = []
+        carrier = (-1, False)
         for index, item in enumerate(self.stack):
             number = self.stack[index + 1].protocol_number if index + 1 < len(self.stack) else None
             self.addresses.append(known)
@@ -110,7 +112,9 @@ class _Plan:
             place += len(parts[-1])
             if item._addresses is not None:
                 before, known = known, item._addresses(item, known)
-                carrier = index if "src" in item._values() else carrier if known == before else -1
+                own = "src" in item._values()
+                plain = item.src + item.dst if own else before
+                carrier = (index if own else carrier[0], known != plain or (carrier[1] and not own))
         self.rows = np.frombuffer(bytearray(b"".join(parts) * count), dtype=np.uint8).reshape(count, place)
 
     def fill(self, columns: dict[str, Any]) -> set[tuple[int, str]]:
@@ -133,11 +137,11 @@ class _Plan:
 
     def column(self, index: int, field: str) -> tuple[NDArray[Any], int, FieldInfo]:
         """The column that holds a field, the shift in it, and the field."""
-        header = type(self.stack[index])
+        header: Any = type(self.stack[index])
         place, shift, info = column_of(header, field)
         if info.offset is None:
             raise EncodeError("lies behind a variable field and cannot be a column", header.__name__, field)
-        dtype, offset = header.dtype.fields[place][:2]  # type: ignore[index]
+        dtype, offset = header.dtype.fields[place][:2]
         start = self.spans[index][0] + offset
         part = self.rows[:, start : start + dtype.itemsize]
         return part if dtype.subdtype is not None else part.view(dtype)[:, 0], shift, info
@@ -260,10 +264,12 @@ class _Plan:
 
     def _pseudo(self, index: int, size: int, given: set[tuple[int, str]]) -> Any:
         """Native sum of the pseudo header: one number, or one a row where addresses differ."""
-        addresses, carrier = self.addresses[index], self.carriers[index]
+        addresses, (carrier, routed) = self.addresses[index], self.carriers[index]
         assert addresses is not None
         number = type(self.stack[index]).protocol_number or 0
         if (carrier, "src") in given or (carrier, "dst") in given:
+            if routed:
+                raise EncodeError("addresses cannot be columns behind a source route", "build_batch", "src")
             half = len(addresses) // 2
             start = self.spans[carrier][0] + (12 if half == 4 else 8)
             total: Any = row_sums(self.rows[:, start : start + 2 * half])

@@ -46,7 +46,9 @@ class EncodeWriter(Writer):
                 )
                 lines.append(f"v_{name} = f_{name}")
             else:
-                lines.append(f"v_{name} = _E_{name}(f_{name}) if f_{name} else b''")
+                always = info.options is not None and info.options.lead  # none at all still needs padding
+                guard = "" if always else f" if f_{name} else b''"
+                lines.append(f"v_{name} = _E_{name}(f_{name}){guard}")
             if info.length_by is not None:
                 lines += self._length_by(info)
             sizes.append(f"len(v_{name})")

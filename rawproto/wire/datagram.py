@@ -65,7 +65,10 @@ class Datagram:
             contexts.append(addresses)
             rule = header._addresses
             if rule is not None:
-                addresses = rule(header, addresses)
+                try:
+                    addresses = rule(header, addresses)
+                except TypeError:  # an address that was assigned as text: take it as the constructor would
+                    addresses = rule(header.replace(), addresses)
         data = self.payload
         number: int | None = None
         for header in reversed(self.headers):

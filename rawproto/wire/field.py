@@ -124,10 +124,13 @@ class Computed:
 
     Attributes:
         function: the rule.
+        initial: whether it only finds a starting value, which nothing else depends on: then a number that was
+            received stays when other fields are changed, and none is called wrong.
         counts: whether the datagrams of a batch take consecutive numbers, from the first one's on.
     """
 
     function: Callable[[Any, bytes], int]
+    initial: bool = False
     counts: bool = False
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rawproto.errors import EncodeError
 from rawproto.wire import registry
-from rawproto.wire.field import Length, NextProtocol
+from rawproto.wire.field import Computed, Length, NextProtocol
 from rawproto.wire.flags import Flags
 from rawproto.wire.meta import HeaderMeta
 
@@ -118,14 +118,13 @@ class Header(metaclass=HeaderMeta):
             pinned = self._origin[4]
             came = self._received()
             for info in type(self).fields:
-                if (
-                    info.derived is None
-                    or info.name in pinned
-                    or values[info.name] != getattr(came, info.name)
-                ):
+                name, rule = info.name, info.derived
+                if rule is None or name in pinned or values[name] != getattr(came, name):
                     continue
-                if not (keep_next and isinstance(info.derived, NextProtocol)):
-                    values[info.name] = None
+                if isinstance(rule, NextProtocol) and keep_next:
+                    continue
+                if not (isinstance(rule, Computed) and rule.initial):
+                    values[name] = None
         return self._with(values, None)
 
     def _following(self) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from rawproto.wire.field import Computed, NextProtocol
 from rawproto.wire.header import Header
-from rawproto.wire.ipv4_options import IPV4_OPTIONS
+from rawproto.wire.ipv4_options import IPV4_OPTIONS, LooseSourceRoute, StrictSourceRoute
 from rawproto.wire.protocols import IPProtocol
 from rawproto.wire.registry import HEADERS
 from rawproto.wire.types import (
@@ -54,7 +54,7 @@ class IPv4(Header, protocol=4, empty_next=0):
     dscp: Annotated[int, bits(6)] = declare(default=0, kw_only=True)
     ecn: Annotated[int, bits(2)] = declare(default=0, kw_only=True)
     total_length: Annotated[int | None, length16("packet")] = declare(default=None, kw_only=True)
-    ident: Annotated[int | None, u16, Computed(identification, counts=True)] = declare(
+    ident: Annotated[int | None, u16, Computed(identification, initial=True, counts=True)] = declare(
         default=None, kw_only=True
     )
     reserved: flag = declare(default=False, kw_only=True, doc="must be zero")
@@ -69,8 +69,12 @@ class IPv4(Header, protocol=4, empty_next=0):
     options: Annotated[tuple[Any, ...], options_in(IPV4_OPTIONS)] = declare(default=(), kw_only=True)
 
     @staticmethod
-    def _addresses(header: IPv4, _outer: bytes | None) -> bytes:
-        return header.src + header.dst  # type: ignore[no-any-return]
+    def _addresses(header: Any, _outer: bytes | None) -> bytes:
+        addresses: bytes = header.src + header.dst
+        for option in header.options:
+            if isinstance(option, (LooseSourceRoute, StrictSourceRoute)) and option.final is not None:
+                return addresses[:4] + option.final
+        return addresses
 
     @property
     def is_fragment(self) -> bool:

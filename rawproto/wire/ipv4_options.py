@@ -120,12 +120,22 @@ class LooseSourceRoute(LongIPv4Option, type=131):
     pointer: u8 = declare(default=4, kw_only=True)
     route: Annotated[tuple[Any, ...], list_of(ip4)] = ()
 
+    @property
+    def final(self) -> IP | None:
+        """The last address of the route, None once it stands in the header: what pseudo headers take."""
+        return self.route[-1] if self.pointer <= 4 * len(self.route) else None
+
 
 class StrictSourceRoute(LongIPv4Option, type=137):
     """Strict source and record route (RFC 791)."""
 
     pointer: u8 = declare(default=4, kw_only=True)
     route: Annotated[tuple[Any, ...], list_of(ip4)] = ()
+
+    @property
+    def final(self) -> IP | None:
+        """The last address of the route, None once it stands in the header: what pseudo headers take."""
+        return self.route[-1] if self.pointer <= 4 * len(self.route) else None
 
 
 class IPTimestamp(LongIPv4Option, type=68):

@@ -94,7 +94,7 @@ class Routing(ExtensionHeader, protocol=43):
     """Base of the routing headers; parsing gives the class of the routing type, else :class:`RawRouting`."""
 
     routing_type: Annotated[int, enum8(RoutingType)]
-    segments_left: Annotated[int | None, u8, Computed(lambda header, _: header.hops)] = declare(
+    segments_left: Annotated[int | None, u8, Computed(lambda header, _: header.hops, initial=True)] = declare(
         default=None, kw_only=True
     )
 

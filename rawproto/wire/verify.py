@@ -55,7 +55,7 @@ def _judge(header: Header, payload: bytes, number: int | None, addresses: bytes 
     faults = []
     for info in type(header).fields:
         value, rule = getattr(header, info.name), info.derived
-        if value is None or rule is None or isinstance(rule, Computed):
+        if value is None or rule is None or (isinstance(rule, Computed) and rule.initial):
             continue
         if isinstance(rule, NextProtocol) and number is None:
             continue
