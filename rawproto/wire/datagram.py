@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from rawproto.errors import DecodeError
 from rawproto.wire.header import Header, _export
-from rawproto.wire.registry import header_of
+from rawproto.wire.registry import header_of, is_declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +90,8 @@ class Datagram:
         Args:
             buffer: bytes-like, starting at the IP header.
             first: type of the first header; by default IPv4 or IPv6, as the version tells.
+                A header declared with ``protocol=`` is read where its number stands, unless the bytes do not fit it:
+                numbers for experiments are shared, so these are then left as payload.
             quoted: the datagram may be cut off, as those quoted in ICMP errors are.
 
         Raises:
@@ -103,7 +105,7 @@ class Datagram:
             try:
                 header = kind._decode(data, start, end, quoted)
             except DecodeError:
-                if quoted and headers:
+                if headers and (quoted or is_declared(kind)):
                     break
                 raise
             _, _, start, end, _ = header._origin

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rawproto.wire.header import Header
 
-__all__ = ["BUILT_IN", "HEADERS", "header_of", "register"]
+__all__ = ["BUILT_IN", "HEADERS", "header_of", "is_declared", "register"]
 
 # The built-in headers live in modules of their own and are loaded when a packet asks for them.
 BUILT_IN: dict[int, tuple[str, str]] = {
@@ -24,12 +25,18 @@ BUILT_IN: dict[int, tuple[str, str]] = {
 }
 
 
+# Headers declared by users. Weak: a class that nobody has any more announces nothing.
+_declared: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
+
 class _Headers(dict[int, Any]):
-    """Number to header class, None for a number that announces none; loads built-in headers when asked for."""
+    """Number to built-in header class, loaded when asked for; else to a declared one, else to None."""
+
+    __slots__ = ()
 
     def __missing__(self, number: int) -> Any:
         if number not in BUILT_IN:
-            return None
+            return _declared.get(number)
         import importlib
 
         module, name = BUILT_IN[number]
@@ -42,11 +49,16 @@ HEADERS = _Headers()
 
 def register(number: int, header: Any) -> None:
     """Bind ``header`` to a protocol number; a number of a built-in header stays with it, else the last one wins."""
-    if number not in BUILT_IN or header.__module__ == BUILT_IN[number][0]:
-        HEADERS[number] = header
+    if number not in BUILT_IN:
+        _declared[number] = header
 
 
 def header_of(number: int) -> type[Header] | None:
     """The header class announced by ``number``, or None."""
     found: type[Header] | None = HEADERS[number]
     return found
+
+
+def is_declared(header: Any) -> bool:
+    """Whether a header is bound to its number by a user: numbers for experiments are shared by many protocols."""
+    return header.protocol_number not in BUILT_IN

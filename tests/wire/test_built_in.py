@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
@@ -96,7 +96,9 @@ from rawproto.wire import (
     UserTimeout,
     WindowScale,
     join_quote,
+    length8,
     pseudo_header,
+    u8,
 )
 
 A4, B4, C4 = "10.0.0.1", "10.0.0.2", "10.0.0.3"
@@ -571,6 +573,25 @@ def test_datagrams_take_what_they_should() -> None:
     assert bytes(IPv4(A4, B4, protocol=1) / bytearray(b"x"))[20:] == b"x"
     assert len(datagram) == 29
     assert Datagram.parse(memoryview(bytes(datagram))) == Datagram.parse(bytes(datagram))
+
+
+def test_declared_headers_are_read_by_their_number() -> None:
+    class Own(Header, protocol=252):
+        kind: u8
+        total: Annotated[int | None, length8("packet")] = None
+
+    datagram = IPv4(A4, B4) / Own(7) / b"data"
+    read = Datagram.parse(bytes(datagram))
+    assert read[Own].kind == 7
+    assert read.payload == b"data"
+    assert read[IPv4].protocol == 252
+    strange = IPv4(A4, B4, protocol=252) / b"\1\xff"
+    assert Datagram.parse(bytes(strange)).payload == b"\1\xff"
+
+    class Usurper(Header, protocol=17):
+        kind: u8
+
+    assert UDP in Datagram.parse(SAMPLES[0])
 
 
 def test_tunnels_in_tunnels_end() -> None:
