@@ -207,7 +207,7 @@ def test_an_ordinary_user_runs_it_in_a_user_namespace(cli: CLI, tmp_path: Path, 
             stderr=subprocess.DEVNULL, cwd="/",
         ).returncode == 0  # fmt: skip
     if not allowed:
-        pytest.skip("nobody may not read this interpreter or this tree")
+        pytest.skip("this process cannot become nobody, or nobody cannot read this tree")
     shared = tmp_path / "shared"
     shared.mkdir()
     for folder in (shared, *tmp_path.parents[:2], tmp_path):

@@ -33,8 +33,9 @@ def choose_place() -> Place:
     """
     from rawproto.lab import userns
 
+    ours = userns.inside() or not userns.can_make_networks()
     userns.ensure()
-    if userns.inside():
+    if ours:
         return Place("network namespaces inside a user namespace of our own", _in("user namespace"))
     return Place("network namespaces of this machine", _in("namespaces"))
 
