@@ -22,6 +22,7 @@ EXAMPLES = """\b
 Examples:
   rawproto demo                                    the standard library over a bad link
   rawproto demo --file film.mkv --loss 5% --delay 80ms
+  rawproto demo --simulate                         no network at all: virtual time
   rawproto demo --kill-receiver 30%                what the sender is told then
 """
 
@@ -47,19 +48,20 @@ Examples:
     show_default=True,
     help="Folder for the outputs.",
 )
+@click.option("--simulate", is_flag=True, help="Run the same protocol in the virtual-time simulator.")
 @click.option("--kill-receiver", type=SHARE, help="Kill the receiver when it has this share of the file.")
 @json_option
-def command(file: Path | None, as_json: bool, **options: Any) -> int:
+def command(file: Path | None, simulate: bool, as_json: bool, **options: Any) -> int:
     """Send a file over a bad link, on the reliable stream protocol straight above IP.
 
     Two hosts are made in network namespaces, joined by a link that loses, delays, reorders, duplicates and damages
-    packets. As an ordinary user this happens inside a user namespace. Nothing is left behind but the
-    output folder.
+    packets. As an ordinary user this happens inside a user namespace; where neither is allowed, in the simulator.
+    Nothing is left behind but the output folder.
     """
     from .demokit.place import choose_place
 
     # Before anything that might start a thread: a user namespace can only be entered without.
-    place = choose_place()
+    place = choose_place(simulate=simulate)
     from .demokit.artefacts import Artefacts
     from .demokit.display import Display
     from .demokit.settings import Settings

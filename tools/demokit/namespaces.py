@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from rawproto import Lab
 
-from .result import DECISIONS, Relay, Result
+from .relay import relay_of
+from .result import Result
 from .supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -46,20 +47,5 @@ def run(source: Source, settings: Settings, display: Display, artefacts: Artefac
             rate=settings.rate,
             sender=done.sender,
             receiver=done.receiver,
-            relay=_relay(link),
+            relay=relay_of(link),
         )
-
-
-def _relay(link: Any) -> Relay:
-    """What both directions of the link did."""
-    stats = link.stats()
-    return Relay(
-        carried=stats.delivered,
-        lost=stats.lost,
-        overflowed=stats.queue_dropped,
-        reordered=stats.reordered,
-        duplicated=stats.duplicated,
-        corrupted=stats.corrupted,
-        starved=stats.no_room + stats.kernel_dropped + stats.send_refused,
-        decisions=link.decisions(link.b).digest(DECISIONS),
-    )

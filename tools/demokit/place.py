@@ -1,4 +1,4 @@
-"""Where the demo runs: on namespaces of this machine, or on those of a user namespace."""
+"""Where the demo runs: on namespaces of this machine, on those of a user namespace, or in the simulator."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ class Place:
     run: Callable[[Source, Settings, Display, Artefacts], Result]
 
 
-def choose_place() -> Place:
-    """The most real place that this process may use; it may be entered, or the program run again, to get there.
-
-    Raises:
-        PrivilegeError: there is none.
-    """
+def choose_place(*, simulate: bool) -> Place:
+    """The most real place that this process may use; it may be entered, or the program run again, to get there."""
+    if simulate:
+        return Place("the virtual-time simulator, as asked for", _simulated)
     from rawproto.lab import userns
 
+    reason = userns.why_not()
+    if reason is not None:
+        return Place(f"the virtual-time simulator, for there can be no namespaces here: {reason}", _simulated)
     ours = userns.inside() or not userns.can_make_networks()
     userns.ensure()
     if ours:
@@ -47,3 +48,9 @@ def _in(where: str) -> Callable[[Source, Settings, Display, Artefacts], Result]:
         return run_there(source, settings, display, artefacts, where)
 
     return run
+
+
+def _simulated(source: Source, settings: Settings, display: Display, artefacts: Artefacts) -> Result:
+    from .simulated import run as run_there
+
+    return run_there(source, settings, display, artefacts)

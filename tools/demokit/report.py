@@ -19,10 +19,6 @@ def rows(result: Result) -> list[tuple[str, str]]:
     sender, receiver, relay = result.sender, result.receiver, result.relay
     caught = sender.corrupted + receiver.corrupted
     twice = sender.duplicates + receiver.duplicates
-    drops = (
-        f"{sender.kernel_drops:,} at the sender, {receiver.kernel_drops:,} at the receiver, "
-        f"{relay.starved:,} at the relay"
-    )
     share = sender.retransmitted / max(sender.packets_sent, 1)
     return [
         ("SHA-256 sent", sender.sha256),
@@ -44,7 +40,7 @@ def rows(result: Result) -> list[tuple[str, str]]:
             "the link's decisions",
             f"{relay.decisions} (digest of the first {DECISIONS:,}; follows from the seed)",
         ),
-        ("kernel drops", drops),
+        ("kernel drops", _drops(result)),
     ]
 
 
@@ -52,6 +48,15 @@ def _time(result: Result) -> str:
     if result.where != "simulation":
         return show_span(result.seconds)
     return f"{show_span(result.seconds)} of virtual time, {show_span(result.wall)} on the wall"
+
+
+def _drops(result: Result) -> str:
+    if result.where == "simulation":
+        return "none: there is no kernel in the simulator"
+    return (
+        f"{result.sender.kernel_drops:,} at the sender, {result.receiver.kernel_drops:,} at the receiver, "
+        f"{result.relay.starved:,} at the relay"
+    )
 
 
 def document(result: Result, artefacts: dict[str, str]) -> dict[str, Any]:
