@@ -75,6 +75,11 @@ class Connection:
         return self._core.error
 
     @property
+    def epitaph(self) -> Reason:
+        """What to answer to packets that come when the connection is over."""
+        return self._core.epitaph
+
+    @property
     def trace(self) -> Trace | None:
         """The record of what happened, when tracing is on."""
         return self._core.trace
@@ -264,13 +269,12 @@ class Connection:
 
     def on_cookie(self, cookie: Hello, now: int) -> None:
         """The listener's answer to the SYN."""
-        if self.state is State.SYN_SENT:
-            self._core.confirm(cookie, Terms.of(cookie), now)
+        self._core.confirm(cookie, Terms.of(cookie), now)
 
     def on_confirmed(self, theirs: Terms, now: int) -> None:
         """The listener's side: the cookie came back, the peer is real. It repeats itself until it hears something."""
         self._core.agree(theirs)
-        self._core.last_heard = now
+        self._core.heard(now)
         self.acknowledge()
 
     def acknowledge(self) -> None:

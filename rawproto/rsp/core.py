@@ -57,12 +57,14 @@ class Core:
         "_machine",
         "_max_datagram",
         "_tell",
+        "_waiting_for_end",
         "acks_received",
         "acks_sent",
         "address",
         "config",
         "control",
         "corrupted",
+        "epitaph",
         "error",
         "hello",
         "last_heard",
@@ -98,6 +100,8 @@ class Core:
         self.terms = terms
         self.peer_identifier = 0
         self.error: OpError | None = None
+        self.epitaph = Reason.NONE
+        """What to answer to packets that come when the connection is over."""
         self.soft_error = ""
         """The last ICMP error: never final once established, but worth telling when the peer stays silent."""
         self.trace: Trace | None = None
@@ -125,6 +129,7 @@ class Core:
         self._tell = tell
         self._handshake_tries = 0
         self._hello_sent_at = now
+        self._waiting_for_end = False
 
     @property
     def state(self) -> State:
@@ -213,7 +218,8 @@ class Core:
             self._machine.move(State.DRAINING)
             self.timers.set(Timer.DRAIN, now + 3 * self.recovery.rtt.probe_timeout(MAX_ACK_DELAY))
             self.tell()
-        elif self.state is State.CLOSING:
+        elif self.state is State.CLOSING and not self._waiting_for_end:
+            self._waiting_for_end = True
             self.timers.set(Timer.DRAIN, now + FIN_WAIT)
 
     def give_up(self, reason: str, op: str, now: int) -> None:
@@ -243,6 +249,7 @@ class Core:
             reason=int(reason),
         )
         self.control.append(integrity.fill_one(bytes(reset)))
+        self.epitaph = reason
         self.end(error, now)
 
     def end(self, error: OpError | None, now: int) -> None:

@@ -86,7 +86,7 @@ class Endpoint(Protocol):
         self._by_peer: dict[int, Connection] = {}
         self._listeners: dict[int, Listener] = {}
         self._ports: dict[int, int] = {}
-        self._recent: OrderedDict[int, int] = OrderedDict()
+        self._recent: OrderedDict[int, tuple[int, Reason]] = OrderedDict()
         self._jar = CookieJar(entropy, now)
         self._replies: deque[tuple[bytes, Any]] = deque()
         self._reply_second = now // 1_000_000_000
@@ -275,8 +275,9 @@ class Endpoint(Protocol):
     def _accept(self, listener: Listener, hello: Hello, theirs: Terms, source: Any, now: int) -> None:
         """A CONFIRM: when its cookie is ours, make the connection."""
         mine = hello.connection
-        if mine in self._recent:
-            return  # a late copy of a CONFIRM whose connection is over
+        if mine in self._recent:  # a late copy of a CONFIRM whose connection is over
+            self._reply_reset(self._recent[mine][1], theirs.source_port, theirs.identifier, source, now)
+            return
         if not self._jar.check(cookie_context(source, theirs), mine, hello.cookie, now):
             self.stats.cookies_rejected += 1
             return
@@ -305,8 +306,10 @@ class Endpoint(Protocol):
         if not integrity.verify_one(packet):
             self.stats.corrupted += 1
             return
-        connection.on_cookie(Hello.parse(packet)[0], now)
-        self._by_peer[connection.peer_identifier] = connection
+        cookie, _ = Hello.parse(packet)
+        if connection.state is State.SYN_SENT and cookie.identifier:
+            connection.on_cookie(cookie, now)
+            self._by_peer[connection.peer_identifier] = connection
 
     def _handle_stray_reset(self, packet: bytes, identifier: int, now: int) -> None:
         """A RESET that echoes the identifier we sent to: its sender does not know the connection."""
@@ -322,13 +325,15 @@ class Endpoint(Protocol):
         """A packet for no connection of ours: tell its sender, with fewer bytes than it sent."""
         self.stats.unknown += 1
         common, _ = Common.parse(packet)
-        if identifier in self._recent or common.port not in self._ports:
-            return  # over and forgotten, or meant for another endpoint on this host
+        recent = self._recent.get(identifier)
+        if recent is None and common.port not in self._ports:
+            return  # meant for another endpoint on this host
         if common.port not in self._listeners and self._neighbours is not None and self._neighbours.present():
             return  # a neighbour may dial from the same port
         sound = integrity.verify_one(packet) or (self._carrier_checks and common.check == 0)
         if kind in (Kind.DATA, Kind.PROBE) and len(packet) > Reset.size and sound:
-            self._reply_reset(Reason.UNKNOWN, 0, identifier, source, now, echo=common.number)
+            reason = Reason.UNKNOWN if recent is None else recent[1]
+            self._reply_reset(reason, 0, identifier, source, now, echo=common.number)
 
     def handle_icmp(self, error: ICMPError, now: int) -> None:
         """Give an ICMP error to the connection whose packet it quotes, if it quotes one."""
@@ -453,8 +458,8 @@ class Endpoint(Protocol):
         self._armed.pop(connection, None)
         self._release_port(connection.local)
         # A late CONFIRM must not bring a dead connection back while its cookie lives.
-        self._recent[connection.identifier] = now + COOKIE_LIFETIME
-        while self._recent and (len(self._recent) > _RECENT or next(iter(self._recent.values())) < now):
+        self._recent[connection.identifier] = now + COOKIE_LIFETIME, connection.epitaph
+        while self._recent and (len(self._recent) > _RECENT or next(iter(self._recent.values()))[0] < now):
             self._recent.popitem(last=False)
 
     def _forget_listener(self, listener: Listener, now: int) -> None:

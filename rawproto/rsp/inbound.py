@@ -116,6 +116,8 @@ class Inbound:
     def on_packet(self, kind: Kind, packet: bytes, now: int) -> None:
         """Any other packet for this connection, its length at least that of the common header."""
         core = self._core
+        if core.state is State.SYN_SENT and kind is not Kind.RESET:
+            return  # the peer cannot know of the connection yet
         check = core.sender.check if kind in (Kind.ACK, Kind.PROBE) else integrity.CRC32
         if check != integrity.NONE and not integrity.verify_one(packet):
             core.corrupted += 1
@@ -193,16 +195,19 @@ class Inbound:
         if core.sender.stream.finished and core.receiver.stream.complete:
             core.end(None, now)  # both halves are done: only the quiet time was left
             return
-        if (
-            reset.flags.ECHO
-            and core.sender.stream.acked_end == core.sender.stream.end
-            and core.receiver.stream.complete
-        ):
-            core.end(None, now)  # only the acknowledgement of our end was lost
+        if reset.flags.ECHO and core.receiver.stream.complete and self._arrived(reset.reason):
+            core.end(None, now)  # only the last acknowledgements were lost
             return
         local, remote = f"port {core.terms.source_port}", f"{core.address} port {core.terms.port}"
         connecting = core.state in (State.SYN_SENT, State.CONFIRMING)
         core.end(reset_error(reset.reason, connecting=connecting, local=local, remote=remote), now)
+
+    def _arrived(self, reason: int) -> bool:
+        """Whether the peer, which no longer knows the connection, has got everything."""
+        stream = self._core.sender.stream
+        if reason == Reason.NONE:
+            return stream.finished_writing
+        return stream.acked_end == stream.end
 
     def _echo_counts(self, number: int) -> bool:
         """Whether to believe that the receiver of our packet ``number`` does not know the connection.
@@ -212,7 +217,7 @@ class Inbound:
         """
         core = self._core
         sent = core.recovery.sent
-        if core.state is State.CONFIRMING or not sent.knows(number):
+        if core.hello or not sent.knows(number):
             return False
         return sent.sent_at(number) > core.last_heard
 

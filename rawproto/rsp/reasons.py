@@ -14,6 +14,7 @@ class Reason(OpenEnum):
     """Reason codes of the RESET packet (docs/rsp.md section 3.5)."""
 
     NONE = 0
+    """The connection ended in order: everything had arrived, both ends of the stream included."""
     REFUSED = 1
     """Nobody listens on the port."""
     CLOSED = 2
@@ -33,6 +34,7 @@ class Reason(OpenEnum):
 
 
 _WORDS = {
+    Reason.NONE: "the peer has forgotten the connection, which ended in order there",
     Reason.REFUSED: "nobody listens on that port",
     Reason.CLOSED: "the peer closed and does not read what was still coming",
     Reason.ABORTED: "the peer aborted the connection",

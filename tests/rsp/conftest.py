@@ -275,7 +275,7 @@ class Pair:
 
     def open(self, **limits: float) -> tuple[Connection, Connection]:
         """A connection with both ends established; the dialer's end first."""
-        listener = self.listener or self.listen()
+        listener = self.listen() if self.listener is None else self.listener
         client = self.dial()
         accepted: list[Connection] = []
 
