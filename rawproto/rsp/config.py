@@ -37,7 +37,7 @@ class RSPConfig:
             keepalive is on.
         keepalive: probe a silent peer after this long; None never does.
         linger: how long a closed connection may take to deliver what was written.
-        backlog_memory: bytes a connection may hold before it was accepted.
+        backlog_memory: most bytes received for a connection before it was accepted.
         ecn: mark packets ECN-capable and react to marks.
         receive_buffer: receive buffer asked of the kernel for the endpoint's socket.
         trace: folder for connection traces (qlog's main schema), or None.
@@ -77,6 +77,7 @@ class RSPConfig:
         _within("send_buffer", self.send_buffer, 1, 1 << 40)
         _within("receive_window", self.receive_window, 1, 1 << 40)
         _within("initial_window", self.initial_window, 1, self.receive_window)
+        _within("backlog_memory", self.backlog_memory, 1, 1 << 40)
         _within("receive_buffer", self.receive_buffer, 2048, 1 << 31)
         for name in ("handshake_timeout", "idle_timeout", "linger"):
             _positive(name, getattr(self, name))

@@ -99,6 +99,11 @@ class Connection:
         return self._core.peer_identifier
 
     @property
+    def hello(self) -> bytes:
+        """The SYN or CONFIRM that waits for an answer; empty when none does."""
+        return self._core.hello
+
+    @property
     def state(self) -> State:
         """Where the connection is in its life."""
         return self._core.state
@@ -276,6 +281,12 @@ class Connection:
         self._core.agree(theirs)
         self._core.heard(now)
         self.acknowledge()
+
+    def on_accepted(self) -> None:
+        """The application took the connection out of the backlog: it may receive more now."""
+        self._core.receiver.widen(self._core.config.initial_window)
+        if self._core.receiver.acks.due:
+            self._touch(self)
 
     def acknowledge(self) -> None:
         """Let the peer hear something."""

@@ -109,7 +109,7 @@ class Core:
             controller(config.congestion)(max_datagram - DATA_HEADER_SIZE, now), MAX_ACK_DELAY, now
         )
         self.sender = Sender(SendStream(config.send_buffer), self.recovery, max_datagram)
-        self.receiver = Receiver(config.initial_window, config.receive_window)
+        self.receiver = Receiver(terms.window, config.receive_window)
         self.timers = TimerTable()
         self.control: deque[bytes] = deque()
         """Packets of the handshake and resets, ready to go."""

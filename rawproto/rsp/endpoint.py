@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import typing
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from rawproto.errors import ConfigError, DecodeError, OpError
@@ -21,6 +21,7 @@ from rawproto.rsp.handshake import Terms, choose, cookie_context, hello_packet, 
 from rawproto.rsp.header import COMMON_SIZE, DATA_HEADER_SIZE, VERSION, Common, Hello, Kind, Reset, RSPFlags
 from rawproto.rsp.listener import Listener
 from rawproto.rsp.reasons import Reason
+from rawproto.rsp.replies import Replies
 from rawproto.rsp.state import State
 from rawproto.rsp.stats import EndpointStats
 from rawproto.rsp.trace import Trace
@@ -37,10 +38,9 @@ __all__ = ["Endpoint"]
 DEFAULT_MAX_DATAGRAM = 1480
 """An Ethernet MTU less the IPv4 header."""
 _KINDS = frozenset(int(kind) for kind in Kind)
-_RECENT = 4096
-_REPLIES_PER_SECOND = 100
-"""Unasked-for answers (resets) a second, over all peers: a flood must not be answered in kind."""
-_MAX_CONTROL = 1024
+_RECENT = 1 << 16
+_QUOTED = 8
+"""Bytes of ours that an ICMP error quotes at least (RFC 792)."""
 
 
 class Neighbours(typing.Protocol):
@@ -83,14 +83,14 @@ class Endpoint(Protocol):
         self._features = wishes(self.config, carrier_checks)
         self._carrier_checks = carrier_checks
         self._connections: dict[int, Connection] = {}
-        self._by_peer: dict[int, Connection] = {}
+        # Keys that the peer chooses are bytes, whose hash is salted; ours are unpredictable anyway.
+        self._by_peer: dict[bytes, Connection] = {}
+        self._dialing: dict[bytes, Connection] = {}
         self._listeners: dict[int, Listener] = {}
         self._ports: dict[int, int] = {}
         self._recent: OrderedDict[int, tuple[int, Reason]] = OrderedDict()
         self._jar = CookieJar(entropy, now)
-        self._replies: deque[tuple[bytes, Any]] = deque()
-        self._reply_second = now // 1_000_000_000
-        self._reply_count = 0
+        self._replies = Replies(entropy)
         self._ready: OrderedDict[Connection, None] = OrderedDict()
         self._news: OrderedDict[Connection | Listener, None] = OrderedDict()
         self._timeouts: list[tuple[int, int, Connection]] = []
@@ -119,6 +119,7 @@ class Endpoint(Protocol):
         connection = self._make(address, terms, terms.identifier, State.SYN_SENT, now)
         self.stats.dialed += 1
         connection.dial(now)
+        self._dialing[connection.hello[:_QUOTED]] = connection
         return connection
 
     def listen(
@@ -190,18 +191,27 @@ class Endpoint(Protocol):
         identifier = int.from_bytes(row[8:16].tobytes(), "big")
         connection = self._connections.get(identifier)
         if code == Kind.DATA and connection is not None:
-            if int(batch.head_lengths[first:stop].min()) < DATA_HEADER_SIZE:
-                self.stats.malformed += stop - first
-                return
             if connection.state is not State.SYN_SENT:
-                connection.inbound.on_data(batch, first, stop, now)
-                self.touch(connection)
+                self._handle_data(connection, batch, first, stop, now)
             return
         kind = Kind(code)
         for index in range(first, stop):
             self._handle_packet(
                 kind, connection, identifier, batch.datagram(index), batch.source_of(index), now
             )
+
+    def _handle_data(
+        self, connection: Connection, batch: ReceivedBatch, first: int, stop: int, now: int
+    ) -> None:
+        self.touch(connection)
+        if int(batch.head_lengths[first:stop].min()) >= DATA_HEADER_SIZE:
+            connection.inbound.on_data(batch, first, stop, now)
+            return
+        for index in range(first, stop):  # a short one must not cost the others
+            if batch.head_lengths[index] >= DATA_HEADER_SIZE:
+                connection.inbound.on_data(batch, index, index + 1, now)
+            else:
+                self.stats.malformed += 1
 
     def _handle_packet(
         self, kind: Kind, connection: Connection | None, identifier: int, packet: bytes, source: Any, now: int
@@ -226,10 +236,12 @@ class Endpoint(Protocol):
         self.stats.malformed += stop - first
         packet = batch.datagram(first)
         # A SYN of another version deserves an answer its sender can understand: version 1's RESET.
-        if packet[4] & 0x0F == Kind.SYN & 0x0F and packet[4] >> 4 != VERSION and integrity.verify_one(packet):
+        other_version = packet[4] & 0x0F == Kind.SYN & 0x0F and packet[4] >> 4 != VERSION
+        if other_version and len(packet) > Reset.size and integrity.verify_one(packet):
             common, _ = Common.parse(packet)
-            if common.port in self._listeners:
-                self._reply_reset(Reason.VERSION, 0, common.connection, batch.source_of(first), now, echo=0)
+            listener, source = self._listeners.get(common.port), batch.source_of(first)
+            if listener is not None and listener.admits(source):
+                self._reply_reset(Reason.VERSION, 0, common.connection, source, now, echo=0)
 
     def _handle_hello(self, kind: Kind, packet: bytes, source: Any, now: int) -> None:
         if not integrity.verify_one(packet):
@@ -263,14 +275,18 @@ class Endpoint(Protocol):
             terms.port,
             terms.source_port,
             identifier,
-            self.config.initial_window,
+            self._first_window,
             self._max_datagram,
             features,
         )
         answer = hello_packet(Kind.COOKIE, ours, terms.identifier, cookie)
-        if len(answer) <= size and len(self._replies) < _MAX_CONTROL:
+        if len(answer) <= size and self._replies.cookie(answer, source):
             self.stats.handshakes += 1
-            self._replies.append((answer, source))
+
+    @property
+    def _first_window(self) -> int:
+        """What a connection that was not accepted yet may receive."""
+        return min(self.config.initial_window, self.config.backlog_memory)
 
     def _accept(self, listener: Listener, hello: Hello, theirs: Terms, source: Any, now: int) -> None:
         """A CONFIRM: when its cookie is ours, make the connection."""
@@ -288,7 +304,7 @@ class Endpoint(Protocol):
             theirs.port,
             theirs.source_port,
             mine,
-            self.config.initial_window,
+            self._first_window,
             self._max_datagram,
             self._features,
         )
@@ -296,7 +312,7 @@ class Endpoint(Protocol):
         connection.accepted_from = listener
         self._ports[theirs.port] += 1
         connection.on_confirmed(theirs, now)
-        self._by_peer[theirs.identifier] = connection
+        self._by_peer.setdefault(_key(theirs.identifier), connection)
         self.stats.accepted += 1
         listener.put(connection)
         self._news[listener] = None
@@ -308,13 +324,14 @@ class Endpoint(Protocol):
             return
         cookie, _ = Hello.parse(packet)
         if connection.state is State.SYN_SENT and cookie.identifier:
+            self._dialing.pop(connection.hello[:_QUOTED], None)
             connection.on_cookie(cookie, now)
-            self._by_peer[connection.peer_identifier] = connection
+            self._by_peer.setdefault(_key(connection.peer_identifier), connection)
 
     def _handle_stray_reset(self, packet: bytes, identifier: int, now: int) -> None:
         """A RESET that echoes the identifier we sent to: its sender does not know the connection."""
         reset, _ = Reset.parse(packet)
-        connection = self._by_peer.get(identifier)
+        connection = self._by_peer.get(_key(identifier))
         if reset.flags.ECHO and connection is not None and integrity.verify_one(packet):
             connection.inbound.on_packet(Kind.RESET, packet, now)
             self.touch(connection)
@@ -345,22 +362,12 @@ class Endpoint(Protocol):
         self.touch(connection)
 
     def _quoted(self, error: ICMPError) -> Connection | None:
-        quoted = error.quoted
-        if len(quoted) < 16:
-            return None
-        identifier = int.from_bytes(quoted[8:16], "big")
-        if identifier:
-            return self._by_peer.get(identifier)
-        port = int.from_bytes(quoted[6:8], "big")
-        source = int.from_bytes(quoted[24:26], "big") if len(quoted) >= 26 else None
-        for connection in self._connections.values():
-            if (
-                connection.state is State.SYN_SENT
-                and connection.remote[1] == port
-                and source in (None, connection.local)
-            ):
-                return connection
-        return None
+        quoted = bytes(error.quoted)
+        # A SYN is known by its first bytes: they hold the CRC over its random identifier (RFC 5927 section 4.1).
+        dialing = self._dialing.get(quoted[:_QUOTED])
+        if dialing is not None and dialing.hello.startswith(quoted[: len(dialing.hello)]):
+            return dialing
+        return self._by_peer.get(quoted[8:16])
 
     def handle_timeout(self, now: int) -> None:
         """Run the timers of every connection that has one due."""
@@ -376,9 +383,8 @@ class Endpoint(Protocol):
 
     def poll_transmit(self, now: int) -> Transmit | None:
         """The next batch of any connection; answers to strangers first."""
-        if self._replies:
-            packet, destination = self._replies.popleft()
-            return Transmit(Batch.from_datagrams([packet]), destination)
+        if (reply := self._replies.pop()) is not None:
+            return Transmit(Batch.from_datagrams([reply[0]]), reply[1])
         while self._ready:
             connection = next(iter(self._ready))
             transmit = connection.poll_transmit(now)
@@ -454,7 +460,9 @@ class Endpoint(Protocol):
     def _forget(self, connection: Connection, now: int) -> None:
         if self._connections.pop(connection.identifier, None) is None:
             return
-        self._by_peer.pop(connection.peer_identifier, None)
+        if self._by_peer.get(key := _key(connection.peer_identifier)) is connection:
+            del self._by_peer[key]
+        self._dialing.pop(connection.hello[:_QUOTED], None)
         self._armed.pop(connection, None)
         self._release_port(connection.local)
         # A late CONFIRM must not bring a dead connection back while its cookie lives.
@@ -506,11 +514,7 @@ class Endpoint(Protocol):
         *,
         echo: int | None = None,
     ) -> None:
-        second = now // 1_000_000_000
-        if second != self._reply_second:
-            self._reply_second, self._reply_count = second, 0
-        self._reply_count += 1
-        if self._reply_count > _REPLIES_PER_SECOND or len(self._replies) >= _MAX_CONTROL:
+        if not self._replies.may_reset(destination, now):
             return
         self.stats.resets_sent += 1
         reset = Reset(
@@ -521,7 +525,11 @@ class Endpoint(Protocol):
             number=echo or 0,
             reason=int(reason),
         )
-        self._replies.append((integrity.fill_one(bytes(reset)), destination))
+        self._replies.reset(integrity.fill_one(bytes(reset)), destination)
+
+
+def _key(identifier: int) -> bytes:
+    return identifier.to_bytes(8, "big")
 
 
 def _groups(batch: ReceivedBatch) -> Iterator[tuple[int, int]]:

@@ -45,17 +45,19 @@ class Inbound:
         """DATA packets for this connection: rows ``first`` to ``stop`` of ``batch``, none shorter than a header."""
         core = self._core
         rows, lengths = batch.head[first:stop], batch.head_lengths[first:stop]
+        ecn = None if batch.ecn is None else batch.ecn[first:stop]
         wrong = integrity.verify(rows, lengths, core.sender.check)
         if wrong is not None:
             core.corrupted += int(np.count_nonzero(wrong))
             rows, lengths = rows[~wrong], lengths[~wrong]
+            ecn = None if ecn is None else ecn[~wrong]
             if not len(rows):
                 return
         headers = rows[:, :DATA_HEADER_SIZE].view(Data.dtype)[:, 0]
         numbers = headers["number"].astype(np.int64)
         offsets = headers["offset"].astype(np.int64)
-        if batch.ecn is not None:
-            self._note_marks(batch.ecn[first:stop])
+        if ecn is not None:
+            self._note_marks(ecn)
         self._on_rows(
             numbers, offsets, rows[:, 5], rows[:, DATA_HEADER_SIZE:], lengths - DATA_HEADER_SIZE, now
         )

@@ -58,6 +58,7 @@ class Listener:
             return None
         connection = self._waiting.popleft()
         connection.accepted_from = None
+        connection.on_accepted()
         return connection
 
     def close(self, now: int) -> None:

@@ -77,8 +77,8 @@ class LossDetector:
     def on_ack(self, ranges: Iterable[tuple[int, int]], largest: int, ack_delay: int, now: int) -> AckOutcome:
         """Settle the packets of ``ranges`` and find what is lost by them."""
         settled = Settled()
-        self.largest_acknowledged = max(self.largest_acknowledged, largest)
         for start, stop in ranges:
+            self.largest_acknowledged = max(self.largest_acknowledged, largest)
             self._sent.acknowledge(start, stop, self.largest_acknowledged, settled)
         sample = 0
         # Only the largest acknowledged packet gives a sample, and only the first time (RFC 9002 section 5.1).

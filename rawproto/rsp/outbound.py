@@ -10,7 +10,7 @@ from rawproto.protocol import SECOND
 from rawproto.rsp import integrity
 from rawproto.rsp.ack_packet import MAX_ACK_RANGES, encode_ack
 from rawproto.rsp.acks import MAX_ACK_DELAY
-from rawproto.rsp.header import ACK_HEADER_SIZE, Data, Kind, RSPFlags
+from rawproto.rsp.header import ACK_HEADER_SIZE, DATA_HEADER_SIZE, Data, Kind, RSPFlags
 from rawproto.rsp.sent import CARRIES_FIN, CARRIES_PROBE, CARRIES_STREAM
 from rawproto.rsp.state import State
 from rawproto.rsp.timers import Timer
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outbound"]
 
+_MORE_FOR_RANGES = DATA_HEADER_SIZE - ACK_HEADER_SIZE
 MAX_PERSIST = 60 * SECOND
 """Longest time between two probes of a closed window."""
 
@@ -118,7 +119,7 @@ class Outbound:
             "port": core.terms.port,
             "connection": core.peer_identifier,
             "window": core.receiver.advertise(),
-            "ranges": acks.ranges(MAX_ACK_RANGES),
+            "ranges": acks.ranges(min(MAX_ACK_RANGES, (core.sender.size + _MORE_FOR_RANGES) // 8)),
             "delay": now - acks.largest_at,
             "marks": acks.congestion_marks,
         }

@@ -156,6 +156,13 @@ class Receiver:
         if stream.final_size is None and stream.window_end - self._advertised >= stream.capacity // 2:
             self.acks.due = True
 
+    def widen(self, window: int) -> None:
+        """Offer at least ``window``; at once when the sender may be waiting for it, else with the next packet."""
+        stream = self.stream
+        stream.capacity = max(stream.capacity, window)
+        if 2 * stream.next >= self._advertised:
+            self.acks.due = True
+
     def advertise(self) -> int:
         """The window end to state in a packet that goes out now."""
         self._advertised = max(self._advertised, self.stream.window_end)

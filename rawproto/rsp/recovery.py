@@ -116,16 +116,16 @@ class Recovery:
     ) -> AckOutcome:
         """Take an acknowledgement: settle, sample, detect losses, move the window."""
         in_flight = self.sent.bytes_in_flight
-        outcome = self.loss.on_ack(ranges, largest, ack_delay, now)
+        # No more than the delay agreed on is believed (RFC 9002 section 5.3).
+        outcome = self.loss.on_ack(ranges, largest, min(ack_delay, self.max_ack_delay), now)
         settled = outcome.acknowledged
         if settled.spurious:
             self._on_spurious(settled, now)
         if settled.count:
             self._tell_controller(settled, in_flight, outcome.rtt_sample, now)
-        if marks > self._marks_seen:
+        if marks > self._marks_seen and settled.count:
             self._marks_seen = marks
-            if settled.count:
-                self.controller.on_congestion_mark(now, settled.newest_sent_at)
+            self.controller.on_congestion_mark(now, settled.newest_sent_at)
         if outcome.lost.count:
             self._on_lost(outcome.lost, now)
         return outcome

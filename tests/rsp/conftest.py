@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rawproto.protocol import MILLISECOND, SECOND
+from rawproto.rsp import integrity
 from rawproto.rsp.config import RSPConfig
 from rawproto.rsp.endpoint import Endpoint
 from rawproto.rsp.header import ACK_HEADER_SIZE, DATA_HEADER_SIZE, Kind, RSPFlags
@@ -40,6 +41,8 @@ PORT = 1200
 _COMMON = struct.Struct(">IBBHQQ")
 _NAMES = {int(kind): kind.name for kind in Kind}
 _MAX_STEPS = 2_000_000
+_TELLS_WINDOW = {"ACK": 24, "COOKIE": 40, "CONFIRM": 40}
+"""Where a packet of that kind states its window."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -66,7 +69,7 @@ class Packet:
     @property
     def window(self) -> int:
         """The window that an ACK or a handshake packet states."""
-        at = 24 if self.kind == "ACK" else 40
+        at = _TELLS_WINDOW[self.kind]
         return int.from_bytes(self.data[at : at + 8], "big")
 
     @property
@@ -381,6 +384,14 @@ class Pair:
         self._sequence += 1
         heapq.heappush(self._queue, (self.now if at is None else at, self._sequence, to, data, source))
 
+    def deliver(self, to: str, *packets: bytes, source: str = "b") -> None:
+        """Let packets arrive now, as one batch, and settle."""
+        for data in packets:
+            self.oracle.on_arrival(to, data, source)
+        batch = ReceivedBatch.from_arrivals([(data, source) for data in packets])
+        self.endpoints[to].handle_datagrams(batch, self.now)
+        self.settle()
+
     def next_time(self) -> int | None:
         """When something happens next."""
         times = [endpoint.poll_timeout() for endpoint in self.endpoints.values()]
@@ -443,7 +454,7 @@ class Oracle:
         self._out: Counter[tuple[str, str]] = Counter()
         self._proved: set[tuple[str, str]] = set()
         self._windows: dict[int, int] = {}
-        self._last_reset = -1
+        self._just_in: dict[str, tuple[int, set[str]]] = {}
         self._late = 0
         self._probes: dict[int, int] = {}
 
@@ -456,8 +467,14 @@ class Oracle:
         self._in[name, kind] += 1
         if kind in ("CONFIRM", "COOKIE", "RESPONSE"):
             self._proved.add((name, source))
-        if kind == "RESET":
-            self._last_reset = self._pair.now
+        now = self._pair.now
+        kinds = self._just_in.get(name, (now, set()))
+        self._just_in[name] = (now, (kinds[1] if kinds[0] == now else set()) | {kind})
+        if kind in _TELLS_WINDOW and integrity.verify_one(data):
+            at = _TELLS_WINDOW[kind]
+            connection = int.from_bytes(data[8:16], "big")
+            told = int.from_bytes(data[at : at + 8], "big")
+            self._windows[connection] = max(self._windows.get(connection, 0), told)
 
     def on_sent(self, name: str, endpoint: Endpoint, packets: list[Packet]) -> None:
         """``name`` sends a batch."""
@@ -470,7 +487,7 @@ class Oracle:
             self._check_windows(endpoint, packets)
 
     def _note_window(self, packet: Packet) -> None:
-        if packet.kind == "ACK" or packet.kind in ("COOKIE", "CONFIRM"):
+        if packet.kind in _TELLS_WINDOW:
             key = packet.connection
             assert packet.kind != "ACK" or packet.window >= self._windows.get(key, 0), "the window shrank"
             self._windows[key] = max(self._windows.get(key, 0), packet.window)
@@ -488,7 +505,7 @@ class Oracle:
             if packet.flags & RSPFlags.ECHO:
                 asked = self._in[name, "DATA"] + self._in[name, "PROBE"] + self._in[name, "?"]
                 assert self._out[name, "RESET"] <= asked + 2, "an ECHO without a question"
-            assert self._pair.now != self._last_reset, "a RESET answers a RESET"
+            assert self._just_in.get(name) != (self._pair.now, {"RESET"}), "a RESET answers a RESET"
 
     def _check_windows(self, endpoint: Endpoint, packets: list[Packet]) -> None:
         first = packets[0]

@@ -95,7 +95,9 @@ def test_a5_any_of_the_first_packets_dropped(pair, flow, speaks, direction):
     up, down = (data, b"") if speaks == "client" else (b"", data if speaks == "server" else b"")
     for subset in range(256):
         p = pair(seed=subset, handshake_timeout=60.0)
-        p.links[direction].drop = lambda packet, subset=subset: packet.nth < 8 and bool(subset >> packet.nth & 1)
+        p.links[direction].drop = lambda packet, subset=subset: (
+            packet.nth < 8 and bool(subset >> packet.nth & 1)
+        )
         client, server = p.transfer(up, down, limit=200)
         assert (bytes(server.received), bytes(client.received)) == (up, down)
         assert client.error is None
@@ -187,14 +189,20 @@ def test_a10_a_cookie_with_another_identifier_changes_nothing(pair, state):
     p.step(p.now)
     p.settle()
     assert client.state.name == state
-    assert [packet.kind for packet in p.sent("a")[before:] if packet.kind not in ("ACK", "SYN", "CONFIRM")] == []
+    assert [
+        packet.kind for packet in p.sent("a")[before:] if packet.kind not in ("ACK", "SYN", "CONFIRM")
+    ] == []
 
 
 def test_a10_a_cookie_that_names_no_identifier_is_ignored(pair):
     p = pair()
     client = p.dial()
     p.settle()
-    p.inject("a", hello_packet(Kind.COOKIE, Terms(PORT, client.local, 0, 1, 1400, 3), client.identifier), source="b")
+    p.inject(
+        "a",
+        hello_packet(Kind.COOKIE, Terms(PORT, client.local, 0, 1, 1400, 3), client.identifier),
+        source="b",
+    )
     p.step(p.now)
     assert client.state is State.SYN_SENT
 
@@ -337,7 +345,9 @@ def test_a13_any_window_offered_makes_progress(pair, window, side):
 
 
 class TestA14CookieAge:
-    @pytest.mark.parametrize(("seconds", "good"), [(0, True), (59, True), (61, True), (119, True), (121, False)])
+    @pytest.mark.parametrize(
+        ("seconds", "good"), [(0, True), (59, True), (61, True), (119, True), (121, False)]
+    )
     def test_a_confirm_is_good_while_its_key_is(self, pair, seconds, good):
         p = pair(handshake_timeout=1000.0)
         p.listen()
@@ -367,10 +377,14 @@ class TestA14CookieAge:
 def test_the_listener_keeps_nothing_for_a_syn(pair):
     p = pair()
     p.listen()
-    before = {name: repr(value) for name, value in vars(p.b).items() if name not in ("stats", "_replies", "_jar")}
+    before = {
+        name: repr(value) for name, value in vars(p.b).items() if name not in ("stats", "_replies", "_jar")
+    }
     for number in range(1, 2000):
         p.inject("b", hello_packet(Kind.SYN, Terms(9, PORT, number, 1, 1400, 3), 0), source=f"x{number}")
     p.run()
-    after = {name: repr(value) for name, value in vars(p.b).items() if name not in ("stats", "_replies", "_jar")}
+    after = {
+        name: repr(value) for name, value in vars(p.b).items() if name not in ("stats", "_replies", "_jar")
+    }
     assert after == before
     assert p.b.poll_timeout() is None

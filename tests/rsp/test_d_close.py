@@ -41,7 +41,9 @@ class TestD1Orders:
     def test_the_end_lost(self, pair, times, direction):
         p = pair(linger=10_000.0, idle_timeout=10_000.0)
         lost = []
-        p.links[direction].drop = lambda packet: packet.fin and len(lost) < times and (lost.append(packet) or True)
+        p.links[direction].drop = lambda packet: (
+            packet.fin and len(lost) < times and (lost.append(packet) or True)
+        )
         client, server = p.transfer(p.payload(3000), p.payload(2000), limit=9000)
         assert server.received == client.data
         assert client.received == server.data
@@ -52,7 +54,10 @@ class TestD1Orders:
         p = pair()
         dropped = []
         p.links["a"].drop = lambda packet: (
-            packet.stream is not None and packet.stream[0] == 0 and not dropped and (dropped.append(1) or True)
+            packet.stream is not None
+            and packet.stream[0] == 0
+            and not dropped
+            and (dropped.append(1) or True)
         )
         client, server = p.transfer(p.payload(6000))
         assert dropped
@@ -73,7 +78,9 @@ class TestD1Orders:
 def test_d2_half_close_then_much_the_other_way(pair, first):
     p = pair(link={"rate": 100e6})
     size = 2_000_000
-    client, server = p.transfer(p.payload(size) if first == "b" else b"", p.payload(size) if first == "a" else b"")
+    client, server = p.transfer(
+        p.payload(size) if first == "b" else b"", p.payload(size) if first == "a" else b""
+    )
     assert server.received == client.data
     assert client.received == server.data
     with pytest.raises(ClosedError):
@@ -160,7 +167,7 @@ class TestD4PendingData:
         p.send(client, b"tail")
         p.settle()
         client.close(p.now)
-        p.run(lambda: server.at_eof or bool(server.read(-1, p.now)) and server.at_eof)
+        p.run(lambda: server.at_eof or (bool(server.read(-1, p.now)) and server.at_eof))
         server.close(p.now)
         p.run(lambda: client.closed and server.closed)
         assert (client.error, server.error) == (None, None)
@@ -356,7 +363,7 @@ class TestD10PeerKilled:
 
     def test_a_peer_that_restarted_says_so_at_once(self, pair):
         p = pair()
-        client, server = p.open()
+        client, _server = p.open()
         p.b._connections.clear()
         p.send(client, b"do you know me?")
         p.run(lambda: client.closed, 5)

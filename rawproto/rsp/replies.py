@@ -1,0 +1,69 @@
+"""Answers to strangers: packets that belong to no connection, and how many of them may be sent.
+
+A flood must not be answered in kind, nor may it silence the answers to others. So resets are counted a second and
+source, and sources a second; COOKIE needs no count, being one for one and no larger than its SYN. The limit differs
+from second to second, unpredictably, so that nobody can read from it what others were told (CVE-2016-5696).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any
+
+from rawproto.protocol import SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+__all__ = ["Replies"]
+
+RESETS_A_SOURCE = 100
+"""Most resets a second to one address; a quarter less at random."""
+MAX_SOURCES = 1024
+"""Most addresses that get resets in one second: bounds memory and work under a flood with forged sources."""
+MAX_WAITING = 1024
+"""Answers that wait to be sent; the driver takes them before anything else."""
+
+
+class Replies:
+    """A queue of (packet, destination) with a limit for resets."""
+
+    __slots__ = ("_entropy", "_limit", "_second", "_told", "_waiting")
+
+    def __init__(self, entropy: Callable[[int], bytes]) -> None:
+        self._entropy = entropy
+        self._waiting: deque[tuple[bytes, Any]] = deque()
+        self._told: Counter[Hashable] = Counter()
+        self._second = -1
+        self._limit = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def cookie(self, packet: bytes, destination: Any) -> bool:
+        """Queue a COOKIE; false when too many answers wait."""
+        if len(self._waiting) >= MAX_WAITING:
+            return False
+        self._waiting.append((packet, destination))
+        return True
+
+    def may_reset(self, destination: Hashable, now: int) -> bool:
+        """Whether ``destination`` may be sent one more reset; counts it."""
+        second = now // SECOND
+        if second != self._second:
+            self._second = second
+            self._told.clear()
+            self._limit = RESETS_A_SOURCE - self._entropy(1)[0] % (RESETS_A_SOURCE // 4)
+        told = self._told.get(destination, 0)
+        if told >= self._limit or (not told and len(self._told) >= MAX_SOURCES):
+            return False
+        self._told[destination] = told + 1
+        return len(self._waiting) < MAX_WAITING
+
+    def reset(self, packet: bytes, destination: Any) -> None:
+        """Queue a RESET that :meth:`may_reset` allowed."""
+        self._waiting.append((packet, destination))
+
+    def pop(self) -> tuple[bytes, Any] | None:
+        """The oldest answer, or None."""
+        return self._waiting.popleft() if self._waiting else None
