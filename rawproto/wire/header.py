@@ -225,9 +225,13 @@ class Header(metaclass=HeaderMeta):
         return text
 
     @classmethod
-    def wireshark_lua(cls) -> str:
-        """A Wireshark dissector for the header, in Lua."""
-        text: str = _export("lua", "dissector")(cls)
+    def wireshark_lua(cls, **choices: Any) -> str:
+        """A Wireshark dissector for the header, in Lua.
+
+        It registers for the header's IP protocol number; ``udp_port=`` and more are those of
+        :func:`rawproto.wire.export.lua.dissector`.
+        """
+        text: str = _export("lua", "dissector")(cls, **choices)
         return text
 
     @classmethod

@@ -39,7 +39,7 @@ class Colour(OpenEnum):
     BLUE = 2
 
 
-class Layered(Header, protocol=250):
+class Layered(Header, protocol=240):
     magic: Annotated[int, u8, Constant(0x5A)]
     colour: Annotated[Colour, enum8(Colour)]
     marks: Annotated[int, flags8("A", "B")]
@@ -59,7 +59,7 @@ class Layered(Header, protocol=250):
     numbers: Annotated[tuple, list_of(u32)] = ()
 
 
-class Probe(Header, protocol=251):
+class Probe(Header, protocol=241):
     kind: u8
     flags: Annotated[int, flags8("SYN", "ACK")]
     check: checksum16
@@ -72,7 +72,7 @@ def test_a_layer_builds_what_the_declaration_builds():
     packet = inet.IP(src="10.0.0.1", dst="10.0.0.2", id=5) / layer(kind=7, flags="SYN+ACK", seq=9) / b"data"
     ours = IPv4(src="10.0.0.1", dst="10.0.0.2", ident=5) / Probe(kind=7, flags="SYN|ACK", seq=9) / b"data"
     assert bytes(packet) == bytes(ours)
-    assert packet.proto == 251
+    assert packet.proto == 241
 
 
 def test_a_layer_is_found_behind_ip_and_ipv6_and_reads_every_field():
@@ -149,10 +149,10 @@ def test_built_in_headers_become_layers_but_do_not_displace_scapys_own(cls):
 
 
 def test_of_two_declarations_with_one_number_the_last_one_counts():
-    class First(Header, protocol=249):
+    class First(Header, protocol=242):
         one: u8
 
-    class Second(Header, protocol=249):
+    class Second(Header, protocol=242):
         two: u16
 
     First.to_scapy()

@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rawproto.wire.bpf.assembler import assemble as assemble
+    from rawproto.wire.bpf.comparison import AnyOf as AnyOf
+    from rawproto.wire.bpf.comparison import Between as Between
+    from rawproto.wire.bpf.comparison import Equals as Equals
+    from rawproto.wire.bpf.comparison import Masked as Masked
     from rawproto.wire.bpf.condition import AfterIPv4 as AfterIPv4
     from rawproto.wire.bpf.condition import FieldMatch as FieldMatch
     from rawproto.wire.bpf.condition import HeaderMatch as HeaderMatch
     from rawproto.wire.bpf.instruction import Ancillary as Ancillary
     from rawproto.wire.bpf.instruction import Instruction as Instruction
     from rawproto.wire.bpf.program import BPFProgram as BPFProgram
-    from rawproto.wire.bpf.test import AnyOf as AnyOf
-    from rawproto.wire.bpf.test import Between as Between
-    from rawproto.wire.bpf.test import Equals as Equals
-    from rawproto.wire.bpf.test import Masked as Masked
 
 _MODULE_OF = {
     "AfterIPv4": "condition",
     "Ancillary": "instruction",
-    "AnyOf": "test",
+    "AnyOf": "comparison",
     "BPFProgram": "program",
-    "Between": "test",
-    "Equals": "test",
+    "Between": "comparison",
+    "Equals": "comparison",
     "FieldMatch": "condition",
     "HeaderMatch": "condition",
     "Instruction": "instruction",
-    "Masked": "test",
+    "Masked": "comparison",
     "assemble": "assembler",
 }
 

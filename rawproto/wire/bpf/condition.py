@@ -10,6 +10,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from rawproto.errors import FilterError
+from rawproto.wire.bpf.comparison import FieldCode, Test
 from rawproto.wire.bpf.guard import embed
 from rawproto.wire.bpf.instruction import (
     ABS,
@@ -32,7 +33,6 @@ from rawproto.wire.bpf.instruction import (
     X,
 )
 from rawproto.wire.bpf.labels import Code, Label
-from rawproto.wire.bpf.test import FieldCode, Test
 
 if TYPE_CHECKING:
     from rawproto.wire.bpf.instruction import Instruction

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rawproto.errors import EncodeError, FilterError
 from rawproto.wire.address import IP
+from rawproto.wire.bpf.comparison import AnyOf, Between, Equals, Masked, Test
 from rawproto.wire.bpf.condition import AfterIPv4, FieldMatch, HeaderMatch
 from rawproto.wire.bpf.program import BPFProgram
-from rawproto.wire.bpf.test import AnyOf, Between, Equals, Masked, Test
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

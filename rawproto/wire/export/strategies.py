@@ -32,6 +32,9 @@ def strategy(header: type[Header]) -> SearchStrategy[Header]:
     """
     from hypothesis import strategies as st
 
+    if vars(header).get("_choose") is not None:
+        # A base of several headers: one of them.
+        return st.one_of([strategy(cls) for cls in header.__subclasses__()])
     values = {
         info.name: _values(header, info)
         for info in header.fields
