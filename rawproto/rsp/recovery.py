@@ -109,6 +109,7 @@ class Recovery:
     def on_application_limited(self) -> None:
         """There was nothing (more) to send although window and pacer would have allowed it."""
         self.blocked_by_application = True
+        self.pacer.idle()
         self._app_limited_until = self._delivered + self.sent.bytes_in_flight or 1
 
     def on_ack(

@@ -49,3 +49,23 @@ def test_what_is_let_go_over_a_second_is_the_rate():
         pacer.sent(SIZE)
         sent += SIZE
     assert 1e6 <= sent <= 1e6 + BURST_DATAGRAMS * SIZE
+
+
+def test_a_late_wake_up_is_made_up_for_within_limits():
+    pacer = Pacer(0)
+    pacer.sent(pacer.allowance(0, 10e6, SIZE))
+    due = pacer.next_time(0, SIZE)
+    burst = 10e6 * 2 * MILLISECOND / SECOND
+    assert pacer.allowance(due + 5 * MILLISECOND, 10e6, SIZE) == int(SIZE + 10e6 * 0.005)
+    pacer.sent(10**6)
+    due = pacer.next_time(due + 5 * MILLISECOND, SIZE)
+    late = due + SECOND
+    assert pacer.allowance(late, 10e6, SIZE) == int(burst + 10e6 * 0.020)
+
+
+def test_idle_time_is_not_made_up_for():
+    pacer = Pacer(0)
+    pacer.sent(pacer.allowance(0, 10e6, SIZE))
+    due = pacer.next_time(0, SIZE)
+    pacer.idle()
+    assert pacer.allowance(due + SECOND, 10e6, SIZE) == 20_000
