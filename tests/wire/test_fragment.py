@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rawproto import UDP, Datagram, IPv4, IPv6
 from rawproto.errors import DecodeError, EncodeError
 from rawproto.wire.fragment import fragment
 from rawproto.wire.identification import IdentificationSequence
@@ -190,3 +191,26 @@ def test_scapy_reads_our_pieces_and_puts_them_together(by_hand, size, mtu):
     datagram = by_hand.ipv4(by_hand.content(size), ident=99)
     parts = [IP(part) for part in fragment(datagram, mtu)]
     assert bytes(next(iter(defragment(parts)))) == datagram
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_datagrams_go_in_and_come_out_as_datagrams(version):
+    outer = IPv4(src="10.0.0.1", dst="10.0.0.2") if version == 4 else IPv6(src="fd00::1", dst="fd00::2")
+    datagram = outer / UDP(sport=1, dport=2) / bytes(3_000)
+    parts = fragment(datagram, 1_280)
+    assert all(isinstance(part, Datagram) for part in parts)
+    assert [len(bytes(part)) for part in parts[:-1]] == [1_276 if version == 4 else 1_280] * 2
+    if version == 4:
+        assert [part[IPv4].fragment_offset for part in parts] == [0, 1_256, 2_512]
+        assert [part[IPv4].mf for part in parts] == [True, True, False]
+        assert parts[0].verify() == []
+    reassembler = Reassembler()
+    assert reassembler.add(parts[1]) is None
+    assert reassembler.add(parts[2]) is None
+    whole = reassembler.add(parts[0])
+    assert isinstance(whole, Datagram)
+    assert bytes(whole) == bytes(datagram)
+    assert whole.verify() == []
+    small = outer / UDP(sport=1, dport=2) / b"x"
+    assert fragment(small, 1_280) == [small]
+    assert reassembler.add(small) is small
