@@ -159,7 +159,7 @@ class Port:
             np.array(slots, dtype=np.int64) * self._pool.width,
             np.array(lengths, dtype=np.int64),
         )
-        self._departures.load(batch, count)
+        self._departures.load(batch)
         sent = taken = 0
         while sent < count:
             address = self._departures.message(sent)
