@@ -12,7 +12,6 @@ import os
 __all__ = [
     "CLONE_NEWNET",
     "CLONE_NEWUSER",
-    "PR_SET_PDEATHSIG",
     "PR_SET_TIMERSLACK",
     "network_namespace_id",
     "open_network_namespace",
@@ -26,7 +25,6 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 
 # include/uapi/linux/prctl.h
-PR_SET_PDEATHSIG = 1
 PR_SET_TIMERSLACK = 29
 
 _OWN_NETWORK = "/proc/thread-self/ns/net"

@@ -136,10 +136,11 @@ class Lab:
         with contextlib.ExitStack() as stack:
             for host in self._hosts.values():
                 stack.callback(host.namespace.close)
+            # Called from the last to the first, each whatever the others did: the relays end by themselves, so that
+            # captures are whole; then everything else is ended.
+            stack.callback(self._children.end)
             for link in self._links:
                 stack.callback(link.close)
-            # First of all, and whatever fails after it.
-            stack.callback(self._children.end)
 
     def __enter__(self) -> Self:
         return self

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from rawproto.lab import kernel
 from rawproto.lab.impair import Direction
 from rawproto.lab.line import Line
-from rawproto.lab.ports import ETHERNET, Pool, Port
+from rawproto.lab.ports import BATCH, ETHERNET, Pool, Port
 from rawproto.lab.tap import Tap
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Relay:
 
     def _take_in(self, line: Line) -> None:
         for _ in range(_BATCHES):
-            if not line.receive(time.monotonic_ns()):
+            if line.receive(time.monotonic_ns()) < BATCH:
                 return
 
     def _obey(self) -> bool:
@@ -139,9 +139,10 @@ class Relay:
 
 def main(arguments: list[str]) -> None:
     """Run the relay with the connections whose descriptors are given: control and questions."""
-    # The parent, not the terminal, says when to end; its death, however sudden, ends the relay too.
+    # The parent says when to end, not the terminal. When it dies its end of the connection closes, and a capture is
+    # still finished; the undertaker waits that long.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # The default lets timers be late by 50 us.
     kernel.prctl(kernel.PR_SET_TIMERSLACK, 1)
     try:

@@ -290,6 +290,18 @@ def test_what_the_relay_captures(lab: Lab, pair: list[Host], wire_of: Any, tmp_p
     assert delivered[0].timestamp_ns - packets[0].timestamp_ns >= 4_900_000
 
 
+def test_a_capture_is_whole_when_the_lab_closes(tmp_path: Path) -> None:
+    with Lab() as lab:
+        a, b = lab.hosts("a", "b")
+        lab.link(a, b, seed=1).capture(tmp_path / "wire.pcapng")
+        wire = Wire(a, b)
+        wire.send(b"1")
+        wire.receive(1)
+        wire.close()
+    with PcapngReader(tmp_path / "wire.pcapng") as reader:
+        assert sum(packet.data[34:] == b"1" for packet in reader) == 2
+
+
 def test_a_relay_that_died_is_told(lab: Lab, pair: list[Host]) -> None:
     link = lab.link(*pair, seed=1)
     link._process.kill()  # type: ignore[attr-defined]
