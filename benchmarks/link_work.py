@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rawproto.addr import IP, IPAddr, UDPAddr
-from rawproto.link import RawLink, RawSocket, UDPLink
+from rawproto.link import PacketLink, RawLink, RawSocket, UDPLink
 from rawproto.wire import Batch, Transmit
 
 if TYPE_CHECKING:
@@ -25,17 +25,23 @@ PORT = 9000
 SEQUENCED = np.dtype([("sequence", ">u4"), ("rest", "V16")])
 
 
-def raw_link(**options: Any) -> Link:
-    return RawLink(253, **options)
-
-
-def send_raw(destination: str, count: int, make: Any = raw_link) -> None:
-    with make() as link:
+def send_raw(destination: str, count: int) -> None:
+    with RawLink(253) as link:
         send_all(link, IPAddr(IP(destination)), count, 64, 1480)
 
 
-def receive_raw(ready: str, make: Any = raw_link) -> tuple[int, float, int]:
-    with make() as link:
+def receive_raw(ready: str) -> tuple[int, float, int]:
+    with RawLink(253) as link:
+        return receive_all(link, ready)
+
+
+def send_packet(destination: str, count: int, local: str) -> None:
+    with PacketLink(253, local=IPAddr(IP(local))) as link:
+        send_all(link, IPAddr(IP(destination)), count, 64, 1480)
+
+
+def receive_packet(ready: str, local: str) -> tuple[int, float, int]:
+    with PacketLink(253, local=IPAddr(IP(local))) as link:
         return receive_all(link, ready)
 
 

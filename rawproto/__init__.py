@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from rawproto.link import LinkStats as LinkStats
     from rawproto.link import MemoryLink as MemoryLink
     from rawproto.link import MemoryNetwork as MemoryNetwork
+    from rawproto.link import PacketLink as PacketLink
     from rawproto.link import RawLink as RawLink
     from rawproto.link import RawSocket as RawSocket
     from rawproto.link import Received as Received
@@ -348,6 +349,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "LinkStats",
         "MemoryLink",
         "MemoryNetwork",
+        "PacketLink",
         "RawLink",
         "RawSocket",
         "Received",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rawproto.link.ipconn import listen_ip as listen_ip
     from rawproto.link.memory import MemoryLink as MemoryLink
     from rawproto.link.memory import MemoryNetwork as MemoryNetwork
+    from rawproto.link.packet import PacketLink as PacketLink
     from rawproto.link.privilege import drop_privileges as drop_privileges
     from rawproto.link.privilege import has_capability as has_capability
     from rawproto.link.raw import RawLink as RawLink
@@ -48,6 +49,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "Broker",
         "ask_broker",
     ),
+    "rawproto.link.packet": ("PacketLink",),
     "rawproto.link.privilege": (
         "drop_privileges",
         "has_capability",

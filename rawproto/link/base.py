@@ -37,6 +37,8 @@ class LinkStats:
     bad_checksum: int = 0
     malformed: int = 0
     """Dropped for a broken IP or UDP header."""
+    fragments: int = 0
+    """Fragments that a packet link saw and, putting none together, dropped."""
     filtered: int = 0
     """Let in by a filter that was then replaced, and refused by the new one."""
     icmp_errors: int = 0
@@ -96,7 +98,10 @@ class Link(abc.ABC):
 
     @abc.abstractmethod
     def fileno(self) -> int:
-        """Descriptor to wait on: readable when :meth:`receive` or :meth:`errors` has something."""
+        """Descriptor to wait on: readable when something waits in the kernel.
+
+        When it is, ask both :meth:`receive` and :meth:`errors`: either may take in what the other one tells.
+        """
 
     @abc.abstractmethod
     def close(self) -> None:

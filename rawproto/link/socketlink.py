@@ -46,20 +46,31 @@ class SocketLink(Link):
         version: 4 or 6.
         network: the link's name.
         codec: the socket's addresses.
+        stats: counters to share with another link.
+        error_queue: of another socket, where that gets this one's ICMP errors.
     """
 
     _table: ReceiveTable
 
-    def __init__(self, sock: socket.socket, version: int, network: str, codec: AddressCodec) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        version: int,
+        network: str,
+        codec: AddressCodec,
+        *,
+        stats: LinkStats | None = None,
+        error_queue: ErrorQueue | None = None,
+    ) -> None:
         self._sock = sock
         self._fd = sock.fileno()
         self._version = version
         self._network = network
         self._codec = codec
         self._interfaces = Interfaces(self._fd)
-        self._stats = LinkStats()
+        self._stats = LinkStats() if stats is None else stats
         self._drops_seen = options.kernel_drops(sock)
-        self._error_queue = ErrorQueue(sock, version, self._stats, codec)
+        self._error_queue = error_queue or ErrorQueue(sock, version, self._stats, codec)
         self._sender = self._make_sender()
         self._ecn = 0
         self._last_destination: Any = None
@@ -189,6 +200,11 @@ class SocketLink(Link):
     def socket(self) -> socket.socket:
         """The kernel socket, for options of its own; reading from it takes datagrams away from the link."""
         return self._sock
+
+    @property
+    def error_queue(self) -> ErrorQueue:
+        """Where the socket's ICMP errors are read."""
+        return self._error_queue
 
     @property
     def codec(self) -> AddressCodec:

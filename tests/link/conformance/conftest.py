@@ -1,12 +1,15 @@
 """The links under test: each kind is a factory of ends that reach one another by address."""
 
 import dataclasses
+import time
 
 import pytest
 
 from rawproto.addr import IP, IPAddr, UDPAddr
 from rawproto.link.memory import MemoryNetwork
+from rawproto.link.packet import PacketLink
 from rawproto.link.raw import RawLink
+from rawproto.link.rtnetlink import RoutingSocket
 from rawproto.link.udp import UDPLink
 
 HOSTS = {4: ("127.0.0.1", "127.0.0.2", "127.0.0.3"), 6: ("fd00::1", "fd00::2", "::1")}
@@ -69,6 +72,65 @@ def udp_kind(version, *, offload):
     )
 
 
+# Two hosts on a veth pair; each has an address more: a for a third end, b for one where nothing answers.
+WIRED = {4: ("10.9.0.1", "10.9.0.2", "10.9.0.3", "10.9.0.9"), 6: ("fd09::1", "fd09::2", "fd09::3", "fd09::9")}
+
+
+def wired_kind(lab, version, make, segments=1):
+    """A kind whose ends are on two hosts: 0 and 2 on one, 1 on the other."""
+    a, b = lab.hosts("a", "b")
+    subnet = {4: "/24", 6: "/64"}
+    lab.link(
+        a,
+        b,
+        a_addresses=[WIRED[v][n] + subnet[v] for v in (4, 6) for n in (0, 2)],
+        b_addresses=[WIRED[v][n] + subnet[v] for v in (4, 6) for n in (1, 3)],
+    )
+
+    for n, host in enumerate((a, b, a, b)):
+        settle(host, IP(WIRED[6][n]))
+
+    def open_end(n, **options):
+        with (a, b, a)[n]:
+            return make(IP(WIRED[version][n]), **options)
+
+    absent, foreign = IP(WIRED[version][3]), IP(WIRED[10 - version][1])
+    is_udp = make is udp_end
+    return Kind(
+        f"wired{version}",
+        open_end,
+        lambda n: open_end(n, receive_buffer=1),
+        UDPAddr(absent, 9) if is_udp else IPAddr(absent),
+        UDPAddr(foreign, 9) if is_udp else IPAddr(foreign),
+        segments=segments,
+    )
+
+
+def settle(host, address):
+    """Wait until the kernel takes packets to ``address``: it adds an IPv6 address's own route a moment later."""
+    with host:
+        routing = RoutingSocket()
+    for _ in range(2000):
+        route = routing.route(bytes(address))
+        if route is not None and not route.is_unicast:
+            routing.close()
+            return
+        time.sleep(0.001)
+    raise RuntimeError(f"{host} never got {address}")
+
+
+def udp_end(ip, **options):
+    return UDPLink(UDPAddr(ip, 0), **options)
+
+
+def raw_end(ip, **options):
+    return RawLink(253, version=4 if len(ip) == 4 else 6, local=IPAddr(ip), **options)
+
+
+def packet_end(ip, **options):
+    return PacketLink(253, local=IPAddr(ip), **options)
+
+
 KINDS = {
     "memory": memory_kind,
     "raw4": lambda: raw_kind(4),
@@ -78,10 +140,21 @@ KINDS = {
     "udp4-plain": lambda: udp_kind(4, offload=False),
     "udp6-plain": lambda: udp_kind(6, offload=False),
 }
+WIRED_KINDS = {
+    "raw4-veth": lambda lab: wired_kind(lab, 4, raw_end),
+    "raw6-veth": lambda lab: wired_kind(lab, 6, raw_end),
+    "udp4-veth": lambda lab: wired_kind(lab, 4, udp_end, 64),
+    "udp6-veth": lambda lab: wired_kind(lab, 6, udp_end, 64),
+    "packet4-veth": lambda lab: wired_kind(lab, 4, packet_end),
+    "packet6-veth": lambda lab: wired_kind(lab, 6, packet_end),
+}
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.netns) for name in KINDS])
-def kind(request, namespace):
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.netns) for name in (*KINDS, *WIRED_KINDS)])
+def kind(request):
+    if request.param in WIRED_KINDS:
+        return WIRED_KINDS[request.param](request.getfixturevalue("lab"))
+    request.getfixturevalue("namespace")
     return KINDS[request.param]()
 
 

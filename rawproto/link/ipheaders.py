@@ -1,0 +1,115 @@
+"""IP headers for whole batches: written in front of the datagrams, and judged on arrival.
+
+Layouts: RFC 791 section 3.1 and RFC 8200 section 3.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from rawproto.wire.batch import Batch
+from rawproto.wire.sums import checksum
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["HeaderWriter", "ipv4_faults", "ipv6_faults"]
+
+_IPV4: Final = struct.Struct("!BBHHHBBH4s4s")
+_IPV6: Final = struct.Struct("!IHBB16s16s")
+_PLAIN: Final = 0x45  # version 4, five words of header: no options
+_DF: Final = 0x4000
+_TTL: Final = 64
+_FRAGMENT: Final = 0x3FFF  # more fragments to come, or an offset
+_ROWS: Final = 64
+
+
+class HeaderWriter:
+    """Puts an IP header in front of each datagram of a batch.
+
+    Args:
+        protocol: IP protocol number.
+        source: packed address to send from.
+    """
+
+    def __init__(self, protocol: int, source: bytes) -> None:
+        self._protocol = protocol
+        self._source = source
+        self.size = _IPV4.size if len(source) == 4 else _IPV6.size
+        self._rows = np.zeros((_ROWS, self.size + 64), dtype=np.uint8)
+        # What the header rows hold: destination, ECN mark and the lengths of the datagrams.
+        self._state: tuple[bytes, int, bytes] = (b"", -1, b"")
+
+    def wrap(self, batch: Batch, destination: bytes, ecn: int) -> Batch:
+        """The packets of ``batch``, good until the next call: header and head in rows of our own, the tail as it is."""
+        count, width = batch.head.shape
+        if count > len(self._rows) or self.size + width > self._rows.shape[1]:
+            shape = max(count, len(self._rows)), max(self.size + width, self._rows.shape[1])
+            self._rows = np.zeros(shape, dtype=np.uint8)
+            self._state = (b"", -1, b"")
+        lengths = batch.lengths
+        state = (destination, ecn, lengths.tobytes())
+        if state != self._state:
+            self._write(self._rows[:count], lengths, destination, ecn)
+            self._state = state
+        self._rows[:count, self.size : self.size + width] = batch.head
+        return Batch(
+            self._rows[:count],
+            batch.head_lengths + self.size,
+            batch.tail,
+            batch.tail_starts,
+            batch.tail_lengths,
+        )
+
+    def _write(
+        self, rows: NDArray[np.uint8], lengths: NDArray[np.int64], destination: bytes, ecn: int
+    ) -> None:
+        if self.size == _IPV6.size:
+            first = 6 << 28 | ecn << 20
+            header = _IPV6.pack(first, 0, self._protocol, _TTL, self._source, destination)
+            rows[:, : self.size] = np.frombuffer(header, dtype=np.uint8)
+            rows[:, 4:6] = lengths.astype(">u2").view(np.uint8).reshape(-1, 2)
+            return
+        # A datagram that is never fragmented needs no identification (RFC 6864 section 4).
+        header = _IPV4.pack(0x45, ecn, 0, 0, _DF, _TTL, self._protocol, 0, self._source, destination)
+        totals = lengths + self.size
+        sums = totals + int(np.frombuffer(header, dtype=">u2").sum())
+        sums = (sums & 0xFFFF) + (sums >> 16)
+        sums = (sums & 0xFFFF) + (sums >> 16)
+        rows[:, : self.size] = np.frombuffer(header, dtype=np.uint8)
+        rows[:, 2:4] = totals.astype(">u2").view(np.uint8).reshape(-1, 2)
+        rows[:, 10:12] = (sums ^ 0xFFFF).astype(">u2").view(np.uint8).reshape(-1, 2)
+
+
+def ipv4_faults(
+    rows: NDArray[np.uint8], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.bool_]]]:
+    """Total lengths of plain IPv4 packets, and which rows have which fault.
+
+    Faults: "malformed" (a length that cannot be), "bad_checksum", "fragments".
+    """
+    words = rows[:, : _IPV4.size].view(">u2").astype(np.uint32)
+    totals = words[:, 1].astype(np.int64)
+    malformed = (totals > lengths) | (totals < _IPV4.size)
+    # Over a header with its right checksum the folded sum is all ones (RFC 1071).
+    bad_checksum = words.sum(axis=1) % 0xFFFF != 0
+    for index in np.flatnonzero(rows[:, 0] != _PLAIN).tolist():
+        version, size = int(rows[index, 0]) >> 4, (int(rows[index, 0]) & 15) * 4
+        malformed[index] |= version != 4 or not _IPV4.size <= size <= totals[index]
+        bad_checksum[index] = not malformed[index] and checksum(rows[index, :size].tobytes()) != 0
+    return totals, {
+        "malformed": malformed,
+        "bad_checksum": bad_checksum,
+        "fragments": (words[:, 3] & _FRAGMENT) != 0,
+    }
+
+
+def ipv6_faults(
+    rows: NDArray[np.uint8], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.bool_]]]:
+    """As :func:`ipv4_faults`, for IPv6 packets without extension headers; lengths are with the header."""
+    totals = rows[:, 4:6].view(">u2")[:, 0].astype(np.int64) + _IPV6.size
+    return totals, {"malformed": (totals > lengths) | (rows[:, 0] >> 4 != 6)}
