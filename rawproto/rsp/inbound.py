@@ -169,7 +169,7 @@ class Inbound:
         self.take_back(outcome.lost, now)
         if core.trace is not None and settled.count:
             core.trace.record(now, "transport:packets_acked", ranges=ranges[:4], acked_end=stream.acked_end)
-            core.trace.metrics(now, core.recovery)
+            core.trace.metrics(now, sender)
         if settled.count:
             core.probes_due = 0
         self.set_loss_timer()

@@ -13,7 +13,7 @@ from rawproto.protocol import MILLISECOND
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rawproto.rsp.recovery import Recovery
+    from rawproto.rsp.sender import Sender
 
 __all__ = ["Trace"]
 
@@ -33,8 +33,13 @@ class Trace:
         """Note event ``name`` (category:event) at ``now``."""
         self._records.append((now, name, data))
 
-    def metrics(self, now: int, recovery: Recovery) -> None:
-        """Note window, round trip and bytes in flight."""
+    def metrics(self, now: int, sender: Sender) -> None:
+        """Note window, round trip and bytes in flight, and what else could hold the sender back.
+
+        Besides qlog's own fields: ``unsent``, bytes written that have not been sent once; ``peer_room``, bytes that
+        the peer's window leaves; ``buffer_room``, bytes that the application may write. Rates are in bits a second.
+        """
+        recovery, stream = sender.recovery, sender.stream
         rtt = recovery.rtt
         self.record(
             now,
@@ -45,6 +50,10 @@ class Trace:
             min_rtt=rtt.minimum / MILLISECOND,
             latest_rtt=rtt.latest / MILLISECOND,
             rtt_variance=rtt.variation / MILLISECOND,
+            pacing_rate=round(8 * recovery.controller.pacing_rate(rtt.smoothed)),
+            unsent=stream.end - stream.next,
+            peer_room=sender.peer_window - stream.next,
+            buffer_room=stream.room,
         )
 
     def events(self) -> Iterator[dict[str, Any]]:

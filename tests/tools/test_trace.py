@@ -1,0 +1,158 @@
+"""``rawproto trace``: what limited a transfer, told from traces whose answer is known."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rawproto_tools.limits import LIMITS, explain, find_limits
+from rawproto_tools.trace_file import TraceFile, read_trace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import CLI
+
+STATE = {
+    "congestion_window": 100_000,
+    "bytes_in_flight": 50_000,
+    "smoothed_rtt": 20.0,
+    "latest_rtt": 20.0,
+    "min_rtt": 20.0,
+    "pacing_rate": 1e9,
+    "unsent": 500_000,
+    "peer_room": 500_000,
+    "buffer_room": 10_000,
+}
+
+
+def events(seconds: float, **state: float) -> list[dict[str, Any]]:
+    """A second of a transfer at 8 Mbit/s, sampled every 10 ms, always in the same state."""
+    found = []
+    for index in range(int(seconds * 100)):
+        time = index * 10.0
+        found += [
+            {
+                "time": time,
+                "name": "transport:packets_sent",
+                "data": {"offset": index * 10_000, "length": 10_000},
+            },
+            {"time": time + 1, "name": "transport:packets_acked", "data": {"acked_end": index * 10_000}},
+            {"time": time + 1, "name": "recovery:metrics_updated", "data": STATE | state},
+        ]
+    return found
+
+
+def trace_of(rows: list[dict[str, Any]]) -> TraceFile:
+    trace = TraceFile()
+    for row in rows:
+        trace.take(row["time"] / 1e3, row["name"], row["data"])
+    return trace
+
+
+@pytest.mark.parametrize(
+    ("state", "limit"),
+    [
+        ({"unsent": 0, "bytes_in_flight": 1000}, "application"),
+        ({"unsent": 0, "buffer_room": 0}, "buffer"),
+        ({"peer_room": 0}, "receiver"),
+        ({"bytes_in_flight": 99_000}, "window"),
+        ({"pacing_rate": 8e6}, "pacing"),
+        ({"pacing_rate": 80e6}, "sender"),
+    ],
+)
+def test_each_limit_is_recognised(state: dict[str, float], limit: str) -> None:
+    trace = trace_of(events(1.0, **state))
+    limits = find_limits(trace)
+    assert limits.chief == limit
+    assert limits.shares[limit] == pytest.approx(1.0)
+    assert any(LIMITS[limit] in line for line in explain(trace, limits))
+
+
+def test_shares_follow_the_time_spent() -> None:
+    rows = events(1.0, peer_room=0)
+    later = events(3.0, unsent=0)
+    rows += [{**row, "time": row["time"] + 1000} for row in later]
+    shares = find_limits(trace_of(rows)).shares
+    assert shares["receiver"] == pytest.approx(0.25, abs=0.02)
+    assert shares["application"] == pytest.approx(0.75, abs=0.02)
+    assert sum(shares.values()) == pytest.approx(1.0)
+
+
+def test_loss_without_queues_is_told() -> None:
+    rows = events(1.0, bytes_in_flight=99_000)
+    rows.append({"time": 990.0, "name": "recovery:packets_lost", "data": {"ranges": [[0, 50_000]]}})
+    trace = trace_of(rows)
+    text = " ".join(explain(trace, find_limits(trace)))
+    assert "5.00% of the bytes sent were declared lost" in text
+    assert "loss itself, not a full link" in text
+
+
+def test_an_empty_trace_says_so() -> None:
+    trace = TraceFile()
+    assert find_limits(trace).chief is None
+    assert explain(trace, find_limits(trace)) == [
+        "There is too little in this trace to say what limited the transfer."
+    ]
+
+
+@pytest.fixture
+def qlog(tmp_path: Path) -> Path:
+    path = tmp_path / "some.qlog"
+    rows = events(1.0, peer_room=0)
+    rows.append({"time": 1200.0, "name": "connectivity:connection_closed", "data": {"reason": "reset"}})
+    document = {"title": "a transfer", "traces": [{"vantage_point": {"type": "client"}, "events": rows}]}
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_events_come_back_in_seconds(qlog: Path) -> None:
+    trace = read_trace(qlog)
+    assert (trace.title, trace.vantage, trace.duration) == ("a transfer", "client", 1.2)
+    assert trace.closed == (1.2, "reset")
+    assert len(trace.sent) == len(trace.metrics) == 100
+
+
+def test_it_draws_beside_the_trace(cli: CLI, qlog: Path) -> None:
+    done = cli.run("trace", str(qlog))
+    assert done.returncode == 0, done.stderr.decode()
+    picture = qlog.with_suffix(".png")
+    assert done.stdout.decode() == f"drawn: {picture}\n"
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_equal_traces_give_equal_pictures(cli: CLI, qlog: Path, tmp_path: Path) -> None:
+    pictures = [tmp_path / name for name in ("a.svg", "b.svg")]
+    for picture in pictures:
+        assert cli.run("trace", "-o", str(picture), str(qlog)).returncode == 0
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+
+
+def test_explain_in_words_and_in_json(cli: CLI, qlog: Path) -> None:
+    done = cli.run("trace", "--explain", str(qlog))
+    assert "For 100% of that time the receiver's window was closed." in done.stdout.decode()
+    assert "The connection ended with: reset." in done.stdout.decode()
+    document = json.loads(cli.run("trace", "--json", str(qlog)).stdout)
+    assert document["chief_limit"] == "receiver"
+    assert document["picture"] is None
+    assert set(document["limits"]) == set(LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "No such file"), ("hello", "is no trace of a connection"), ("{}", "is no trace of a connection")],
+)
+def test_what_is_no_trace_is_told(cli: CLI, tmp_path: Path, content: str | None, message: str) -> None:
+    path = tmp_path / "x.qlog"
+    if content is not None:
+        path.write_text(content)
+    done = cli.run("trace", str(path))
+    assert done.returncode == 2
+    assert message in done.stderr.decode()
+
+
+def test_an_unknown_kind_of_picture_is_refused(cli: CLI, qlog: Path) -> None:
+    done = cli.run("trace", "-o", "x.bmp", str(qlog))
+    assert done.returncode == 2
+    assert "a picture is a .png, .svg or .pdf" in done.stderr.decode()
