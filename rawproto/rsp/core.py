@@ -109,7 +109,7 @@ class Core:
             controller(config.congestion)(max_datagram - DATA_HEADER_SIZE, now), MAX_ACK_DELAY, now
         )
         self.sender = Sender(SendStream(config.send_buffer), self.recovery, max_datagram)
-        self.receiver = Receiver(terms.window, config.receive_window)
+        self.receiver = Receiver(terms.window, config.receive_window, max_datagram - DATA_HEADER_SIZE)
         self.timers = TimerTable()
         self.control: deque[bytes] = deque()
         """Packets of the handshake and resets, ready to go."""
@@ -185,7 +185,7 @@ class Core:
         check, _ = choose(self.terms.features, theirs.features)
         self.sender.size = min(self._max_datagram, theirs.max_datagram) - DATA_HEADER_SIZE
         self.recovery.controller.on_max_datagram(self.sender.size)
-        self.sender.peer_window = theirs.window
+        self.sender.on_window(theirs.window)
         self.sender.address(self.terms.port, self.peer_identifier, check)
 
     def heard(self, now: int) -> None:

@@ -157,8 +157,7 @@ class Inbound:
         core = self._core
         sender, stream = core.sender, core.sender.stream
         room = stream.room
-        if ack.window > sender.peer_window:
-            sender.peer_window = ack.window
+        if sender.on_window(ack.window):
             core.persist_tries = 0
         outcome = core.recovery.on_ack(ranges, ack.largest, ack.delay * 1000, ack.marks, now)
         settled = outcome.acknowledged

@@ -64,7 +64,7 @@ class Outbound:
             batch = core.sender.probe(now) or self._ping(now)
         elif core.ping_due:
             core.ping_due = False
-            batch = self._ping(now)
+            batch = core.sender.override(now) or self._ping(now)
         if batch is None:
             batch = core.sender.next_batch(now)
         if batch is None:

@@ -36,6 +36,7 @@ class Receiver:
         "_blocked",
         "_grow_beyond",
         "_max_window",
+        "_segment",
         "acks",
         "bytes",
         "duplicates",
@@ -44,7 +45,7 @@ class Receiver:
         "stream",
     )
 
-    def __init__(self, window: int, max_window: int) -> None:
+    def __init__(self, window: int, max_window: int, segment: int) -> None:
         self.stream = ReceiveStream(window)
         self.acks = AckTracker()
         self.packets = 0
@@ -54,6 +55,7 @@ class Receiver:
         self._blocked = False
         self._grow_beyond = 0
         self._max_window = max_window
+        self._segment = segment
         self._advertised = window
 
     def on_rows(
@@ -164,8 +166,14 @@ class Receiver:
             self.acks.due = True
 
     def advertise(self) -> int:
-        """The window end to state in a packet that goes out now."""
-        self._advertised = max(self._advertised, self.stream.window_end)
+        """The window end to state in a packet that goes out now.
+
+        It moves by a full packet's payload or half the window at least: small steps would be answered with small
+        packets (RFC 9293 section 3.8.6.2.2).
+        """
+        stream = self.stream
+        if stream.window_end - self._advertised >= min(stream.capacity // 2, self._segment):
+            self._advertised = stream.window_end
         return self._advertised
 
 

@@ -37,6 +37,7 @@ class Sender:
     __slots__ = (
         "_asked_at",
         "_rows",
+        "_widest",
         "bytes",
         "bytes_retransmitted",
         "check",
@@ -60,6 +61,7 @@ class Sender:
         self.bytes = 0
         self.packets_retransmitted = 0
         self.bytes_retransmitted = 0
+        self._widest = 0  # largest window that the peer ever offered
         self._asked_at = 0  # bytes sent when an acknowledgement was last asked for
         self._rows: NDArray[np.void] = np.zeros(0, dtype=Data.dtype)
 
@@ -110,12 +112,26 @@ class Sender:
             return None
         start, stop = new
         short = (stop - start) % size
-        if short and stop < stream.end and (stop - start > size or self.recovery.sent.packets_in_flight):
-            # Silly window avoidance (RFC 9293 section 3.8.6.2.1): cut by the window, not by the data.
+        if short and stop < stream.end and not self._worth_a_packet(stop - start):
             stop -= short
             if stop <= start:
                 return None
         return start, stop, False
+
+    def _worth_a_packet(self, room: int) -> bool:
+        """Whether to send less than a full packet because the window is cut there (RFC 9293 section 3.8.6.2.1).
+
+        Only when nothing is in flight and it is half of the largest window; else the persist timer overrides.
+        """
+        return room < self.size and 2 * room >= self._widest and not self.recovery.sent.packets_in_flight
+
+    def on_window(self, edge: int) -> bool:
+        """The peer states ``edge`` as the first offset it does not take; true when that is news."""
+        if edge <= self.peer_window:
+            return False
+        self.peer_window = edge
+        self._widest = max(self._widest, edge - self.stream.acked_end)
+        return True
 
     def _end_alone(self, now: int) -> Batch | None:
         """The end of the stream in a packet without data."""
@@ -135,6 +151,11 @@ class Sender:
         self.packets += 1
         return batch
 
+    def override(self, now: int) -> Batch | None:
+        """What the window takes, however little: it was held back for long enough (RFC 9293 section 3.8.6.2.1)."""
+        found = self.stream.new_range(self.size, self.peer_window)
+        return None if found is None else self.build(*found, now, again=False, ask=True)
+
     def probe(self, now: int) -> Batch | None:
         """A packet for the probe timeout: new data if the window takes it, else the oldest unacknowledged."""
         stream = self.stream
@@ -146,7 +167,7 @@ class Sender:
             found, again = stream.oldest_range(self.size), True
         if found is not None:
             return self.build(*found, now, again=again, ask=True)
-        if stream.finished_writing and not stream.fin_acked:
+        if stream.finished_writing and not stream.fin_acked and stream.next == stream.end:
             return self._empty(now, stream.end, _FIN | _ACK_NOW, CARRIES_FIN)
         return None
 

@@ -11,6 +11,7 @@ from rawproto.rsp.header import RSPFlags
 from rawproto.rsp.receiver import Receiver, StreamViolationError
 
 WINDOW = 20_000
+SEGMENT = 100
 FIN, ACK_NOW = int(RSPFlags.FIN), int(RSPFlags.ACK_NOW)
 
 
@@ -53,7 +54,7 @@ def test_a_batch_means_what_its_packets_mean(seed):
             packets.insert(rng.randrange(len(packets)), packets[at])
     if seed % 3 == 2:
         rng.shuffle(packets)
-    batched, single = Receiver(WINDOW, WINDOW), Receiver(WINDOW, WINDOW)
+    batched, single = Receiver(WINDOW, WINDOW, SEGMENT), Receiver(WINDOW, WINDOW, SEGMENT)
     at = 0
     while at < len(packets):
         count = rng.choice((1, 2, 3, 17, 64))
@@ -70,7 +71,7 @@ def test_a_batch_means_what_its_packets_mean(seed):
 
 
 def test_what_does_not_fit_the_window_is_refused_and_not_acknowledged():
-    receiver = Receiver(250, 250)
+    receiver = Receiver(250, 250, SEGMENT)
     give(receiver, cut(bytes(range(200)) * 2, [100] * 4))
     assert receiver.acks.ranges(9) == [(0, 2)]
     assert (receiver.refused, receiver.stream.next) == (2, 200)
@@ -94,7 +95,7 @@ def test_what_does_not_fit_the_window_is_refused_and_not_acknowledged():
 )
 @pytest.mark.parametrize("together", [True, False])
 def test_a_contradiction_about_the_end_is_a_violation(packets, together):
-    receiver = Receiver(WINDOW, WINDOW)
+    receiver = Receiver(WINDOW, WINDOW, SEGMENT)
     if not together:
         give(receiver, packets[:-1])
         packets = packets[-1:]
@@ -103,7 +104,7 @@ def test_a_contradiction_about_the_end_is_a_violation(packets, together):
 
 
 def test_the_same_end_again_is_none():
-    receiver = Receiver(WINDOW, WINDOW)
+    receiver = Receiver(WINDOW, WINDOW, SEGMENT)
     for number in range(3):
         give(receiver, [(number, 0, b"abc", FIN)])
         give(receiver, [(10 + number, 3, b"", FIN)])
@@ -112,7 +113,7 @@ def test_the_same_end_again_is_none():
 
 def test_the_window_is_told_again_when_half_of_it_is_free():
     # RFC 9293 section 3.8.6.2.2.
-    receiver = Receiver(1000, 1000)
+    receiver = Receiver(1000, 1000, SEGMENT)
     give(receiver, [(0, 0, bytes(1000), 0)])
     receiver.acks.on_sent()
     assert receiver.advertise() == 1000
@@ -125,8 +126,21 @@ def test_the_window_is_told_again_when_half_of_it_is_free():
     assert receiver.advertise() == 1500
 
 
+def test_the_window_told_moves_by_a_segment_at_least():
+    receiver = Receiver(1000, 1000, SEGMENT)
+    give(receiver, [(0, 0, bytes(1000), 0)])
+    receiver.stream.read(SEGMENT - 1)
+    assert receiver.advertise() == 1000
+    receiver.stream.read(1)
+    assert receiver.advertise() == 1000 + SEGMENT
+    narrow = Receiver(3, 3, SEGMENT)
+    give(narrow, [(0, 0, b"abc", 0)])
+    narrow.stream.read(1)
+    assert narrow.advertise() == 4
+
+
 def test_a_blocked_sender_gets_twice_the_window_up_to_the_limit():
-    receiver = Receiver(1000, 3000)
+    receiver = Receiver(1000, 3000, SEGMENT)
     sizes = []
     offset = number = 0
     for _ in range(6):
@@ -141,7 +155,7 @@ def test_a_blocked_sender_gets_twice_the_window_up_to_the_limit():
 
 
 def test_an_edge_that_was_told_counts_once():
-    receiver = Receiver(1000, 1 << 20)
+    receiver = Receiver(1000, 1 << 20, SEGMENT)
     give(receiver, [(0, 0, bytes(400), int(RSPFlags.BLOCKED))])
     receiver.stream.read(-1)
     receiver.on_read()
