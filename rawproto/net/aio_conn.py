@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
 from rawproto.errors import ClosedError, UnexpectedEOF
 from rawproto.net.failures import closed, deadline_exceeded, raise_op_error
-from rawproto.net.front import TLS_CLOSE_TIMEOUT, TLS_HANDSHAKE_TIMEOUT, Front
+from rawproto.net.front import TLS_CLOSE_TIMEOUT, Front
 from rawproto.net.side import deadline_after
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class AsyncConn(Front):
         The loop delivers the rest, as long as it runs; a loop that ends at once would leave it undelivered.
         """
         first = self._begin_close()
-        if first and self._stream.tls is not None and self._secured:
+        if first and self._stream.tls is not None and self._secured and not self._stream.unread():
             await self._end_tls()
         self._finish()
         if first and self._delivery is not None:
@@ -182,7 +183,7 @@ class AsyncConn(Front):
         self._finished = True
         self._reader.release()
         self._writer.release()
-        if self._aborted:
+        if self._aborted or self._stream.unread():
             self._stream.abort()
         else:
             self._stream.close()
@@ -218,22 +219,22 @@ class AsyncConn(Front):
 
     async def _secure(self, side: AsyncSide, op: str) -> None:
         """Run the TLS handshake; reader and writer may both come here, each step is taken by one of them."""
-        limit = time.monotonic_ns() + int(TLS_HANDSHAKE_TIMEOUT * 1e9)
-        if side.deadline is not None:
-            limit = min(limit, side.deadline)
-        timer = side._loop.call_later(max(limit - time.monotonic_ns(), 0) / 1e9, self._reader.wake)
+        while not self._secured:
+            want = self._next_step()
+            if want is None:
+                self._reader.wake()  # the other one, if it waits for the next step
+            elif side.expired:
+                raise self._late(op)
+            else:
+                await self._wait_for_step(self._reader if want == "read" else self._writer, side)
+                if self._closed:
+                    raise self._closed_error(op)
+
+    async def _wait_for_step(self, other: AsyncSide, side: AsyncSide) -> None:
+        limit = self._handshake_limit if side.deadline is None else min(self._handshake_limit, side.deadline)
+        timer = asyncio.get_running_loop().call_later(max(limit - time.monotonic_ns(), 0) / 1e9, other.wake)
         try:
-            while not self._secured:
-                want = self._stream.handshake()
-                if want is None:
-                    self._secured = True
-                    self._reader.wake()
-                elif time.monotonic_ns() >= limit:
-                    raise self._late(op)
-                else:
-                    await (self._reader if want == "read" else self._writer).wait()
-                    if self._closed:
-                        raise self._closed_error(op)
+            await other.wait()
         finally:
             timer.cancel()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rawproto.net.aio_conn import AsyncConn, AsyncListener
 from rawproto.net.aio_side import AsyncFdSide
-from rawproto.net.dialing import admission, check_config, fair_share, host_of
+from rawproto.net.dialing import admission, check_config, check_context, fair_share, host_of
 from rawproto.net.failures import raise_op_error
 from rawproto.net.networks import Network, endpoints, parse_network
 from rawproto.net.poller import POLLIN, POLLOUT
@@ -65,6 +65,8 @@ async def listen(
     """Listen on ``address``; arguments and errors as of :func:`rawproto.listen`."""
     net = parse_network(network)
     check_config(net, config)
+    if tls is not None:
+        check_context(tls)
     local = (await _endpoints(net, address, passive=True))[0]
     permits = admission(acl)
     try:
@@ -78,10 +80,9 @@ async def listen(
     except OSError as error:
         raise_op_error(error, "listen", network, local)
     if tls is not None:
-        from rawproto.net.tls import server_stream
+        from rawproto.net.handshakes import async_securing
 
-        plain, context = listener.wrap, tls
-        listener.wrap = lambda stream: plain(stream).over(lambda below: server_stream(below, context))
+        listener.wrap = async_securing(listener.wrap, tls)
     return listener
 
 

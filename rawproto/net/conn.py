@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from rawproto.errors import UnexpectedEOF
 from rawproto.net.closing import Closable
-from rawproto.net.front import TLS_CLOSE_TIMEOUT, TLS_HANDSHAKE_TIMEOUT, Front
+from rawproto.net.front import TLS_CLOSE_TIMEOUT, Front
 from rawproto.net.side import Side, deadline_after
 
 if TYPE_CHECKING:
@@ -236,32 +235,29 @@ class Conn(Front, Closable):
         """Run the TLS handshake: the first of reader and writer does it, the other waits for it here."""
         assert self._handshaking is not None
         with self._handshaking:
-            limit = time.monotonic_ns() + int(TLS_HANDSHAKE_TIMEOUT * 1e9)
-            if side.deadline is not None:
-                limit = min(limit, side.deadline)
             try:
                 while not self._secured:
-                    want = self._stream.handshake()
-                    if want is None:
-                        self._secured = True
-                    elif time.monotonic_ns() >= limit:
-                        raise self._late(op)
-                    else:
-                        self._wait_until(self._reader if want == "read" else self._writer, limit, op)
+                    want = self._next_step()
+                    if want is not None:
+                        self._wait_for_step(self._reader if want == "read" else self._writer, side, op)
             except OSError as error:
                 self._fail(error, op)
 
-    def _wait_until(self, side: Side, limit: int, op: str) -> None:
-        held, side.deadline = side.deadline, limit
+    def _wait_for_step(self, other: Side, side: Side, op: str) -> None:
+        """Wait for ``other`` within the limits of the handshake and of ``side``, whose operation this is."""
+        if side.expired:
+            raise self._late(op)
+        limit = self._handshake_limit
+        other.limit = limit if side.deadline is None else min(limit, side.deadline)
         try:
-            side.wait()
+            other.wait()
         finally:
-            side.deadline = held
+            other.limit = None
         if self._closed:
             raise self._closed_error(op)
 
     def _close_below(self) -> None:
-        if self._aborted:
+        if self._aborted or self._stream.unread():
             self._stream.abort()
         else:
             if self._stream.tls is not None and self._secured:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "admission",
     "check_config",
+    "check_context",
     "dial",
     "dial_tcp",
     "dial_udp",
@@ -104,7 +105,8 @@ def listen(
         network: as of :func:`dial`.
         address: the local endpoint.
         backlog: connections that may wait to be accepted.
-        tls: a server context; the handshake runs with the first read or write of the accepted connection.
+        tls: a server context. Handshakes of accepted connections run in the background; the first read or write
+            of a connection waits for its own.
         acl: asked before any state is kept for a peer.
         config: an RSPConfig; not for TCP.
 
@@ -115,6 +117,8 @@ def listen(
     """
     net = parse_network(network)
     check_config(net, config)
+    if tls is not None:
+        check_context(tls)
     local = endpoints(net, address, passive=True)[0]
     permits = admission(acl)
     try:
@@ -129,10 +133,9 @@ def listen(
     except OSError as error:
         raise_op_error(error, "listen", network, local)
     if tls is not None:
-        from rawproto.net.tls import server_stream
+        from rawproto.net.handshakes import securing
 
-        plain, context = listener.wrap, tls
-        listener.wrap = lambda stream: plain(stream).over(lambda below: server_stream(below, context))
+        listener.wrap = securing(listener.wrap, tls)
     return listener
 
 
@@ -213,6 +216,13 @@ def check_config(net: Network, config: Any) -> None:
     """Refuse a config where there is nothing to configure."""
     if config is not None and net.transport == "tcp":
         raise ConfigError(f"config is for RSP: {net.name} has nothing to configure")
+
+
+def check_context(tls: object) -> None:
+    """Refuse, before anything is opened, what cannot be a server's TLS context."""
+    from rawproto.net.tls import checked_context
+
+    checked_context(tls)
 
 
 def host_of(address: str | PortAddr) -> str:

@@ -93,7 +93,7 @@ class Driver(abc.ABC):
             if changed is not None:
                 changed()
                 if core.closed:
-                    del self._watchers[core]
+                    self._watchers.pop(core, None)
 
     def end(self) -> None:
         """Stop, whatever is left."""

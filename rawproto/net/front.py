@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+import time
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+from rawproto.errors import TLSError
 from rawproto.net.failures import closed, deadline_exceeded, raise_op_error
 from rawproto.net.stream import READ_SIZE
 
@@ -33,6 +35,8 @@ class Front:
         self._aborted = False
         self._write_closed = False
         self._secured = stream.tls is None
+        self._handshake_limit = 0
+        self._handshake_error: TLSError | None = None
 
     @property
     def network(self) -> str:
@@ -82,6 +86,23 @@ class Front:
     def _put_back(self, data: memoryview) -> None:
         """The bytes of a read that did not get all it wanted: the next one begins with them."""
         self._held = bytes(data) + self._held
+
+    def _next_step(self) -> Literal["read", "write"] | None:
+        """Go on with the TLS handshake: what it waits for, or None. A failed one fails again with the same words."""
+        if self._handshake_error is not None:
+            raise TLSError(self._handshake_error.reason) from self._handshake_error.__cause__
+        now = time.monotonic_ns()
+        if not self._handshake_limit:
+            self._handshake_limit = now + int(TLS_HANDSHAKE_TIMEOUT * 1e9)
+        try:
+            want = self._stream.handshake()
+            if want is not None and now >= self._handshake_limit:
+                raise TLSError(f"the TLS handshake was not over within {TLS_HANDSHAKE_TIMEOUT:g} s")
+        except TLSError as error:
+            self._handshake_error = error
+            raise
+        self._secured = want is None
+        return want
 
     def _fail(self, error: OSError, op: str) -> NoReturn:
         """Raise ``error`` as an OpError with the operation and the addresses."""

@@ -38,6 +38,7 @@ class RSPStream(Stream):
         self._low_water = min(WRITE_LOW_WATER, driver.endpoint.config.send_buffer // 2)
         self._final_stats: ConnStats | None = None
         self._traced = False
+        self._closing_gently = False
         self.notify: Callable[[], None] = _nothing
         """Called with the driver's lock held when something changed."""
         driver.watch(core, self._changed)
@@ -49,6 +50,8 @@ class RSPStream(Stream):
             save_trace(self._core, self._driver.endpoint.config.trace)
         if self._core.closed and self._final_stats is None:
             self._final_stats = self._stats()
+        if self._closing_gently:
+            self._close_when_delivered()
         self.notify()
 
     # ---- what sides wait for; called with the driver's lock held
@@ -135,6 +138,25 @@ class RSPStream(Stream):
         """See :meth:`Stream.close`."""
         self._command(self._core.close)
 
+    def close_gently(self) -> None:
+        """See :meth:`Stream.close_gently`: reading goes on, into the void, until all is delivered."""
+        self._closing_gently = True
+        self._command(self._core.close_write)
+        with self._driver.lock:
+            self._close_when_delivered()
+
+    def _close_when_delivered(self) -> None:
+        core = self._core
+        if self.over():
+            return
+        now = time.monotonic_ns()
+        if core.readable:
+            core.read(-1, now)
+        if core.delivered:
+            self._closing_gently = False
+            core.close(now)
+        self._driver.commanded(now)
+
     def abort(self) -> None:
         """See :meth:`Stream.abort`."""
         self._command(self._core.abort)
@@ -173,6 +195,7 @@ class RSPAcceptor(Acceptor):
         self._driver = driver
         self._core = core
         self._local_for = local_for
+        self._closing_gently = False
         self.notify: Callable[[], None] = _nothing
         driver.watch(core, lambda: self.notify())
 

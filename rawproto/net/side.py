@@ -25,16 +25,28 @@ def deadline_after(seconds: float | None) -> int | None:
 class Side(abc.ABC):
     """What an operation needs to wait in one direction."""
 
-    __slots__ = ("deadline", "turn")
+    __slots__ = ("deadline", "limit", "turn")
 
     def __init__(self) -> None:
         self.turn = threading.Lock()
         self.deadline: int | None = None
+        """When operations end (``time.monotonic_ns``), as the application wants it."""
+        self.limit: int | None = None
+        """A further limit of the step that is being waited for (a handshake)."""
+
+    @property
+    def until(self) -> int | None:
+        """When to stop waiting."""
+        deadline, limit = self.deadline, self.limit
+        if limit is None or (deadline is not None and deadline < limit):
+            return deadline
+        return limit
 
     @property
     def expired(self) -> bool:
         """Whether the deadline has passed."""
-        return self.deadline is not None and time.monotonic_ns() >= self.deadline
+        until = self.until
+        return until is not None and time.monotonic_ns() >= until
 
     def enter(self) -> bool:
         """Take the turn, waiting for the thread that has it; False when the deadline passed first."""
@@ -89,8 +101,8 @@ class FdSide(Side):
         if self._woken:
             self._woken = False
             return
-        deadline = self.deadline
-        poller.wait(None if deadline is None else max(deadline - time.monotonic_ns(), 0))
+        until = self.until
+        poller.wait(None if until is None else max(until - time.monotonic_ns(), 0))
         self._woken = False
 
     def wake(self) -> None:

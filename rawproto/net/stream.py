@@ -64,6 +64,14 @@ class Stream(abc.ABC):
     def close(self) -> None:
         """Close both directions gracefully. Does not wait; calling it again does nothing."""
 
+    def close_gently(self) -> None:
+        """Close, but let what was written arrive even if the peer still sends something nobody will read."""
+        self.close()
+
+    def unread(self) -> bool:
+        """Whether a layer of this stream holds data of the peer that was not read: closing is then a reset."""
+        return False
+
     @abc.abstractmethod
     def abort(self) -> None:
         """Give up at once: the peer sees a reset."""

@@ -141,7 +141,7 @@ class ThreadDriver(Driver):
         try:
             # wake() sets the flag before it looks for the poller, so it is seen here or ends the poll.
             while not side.woken:
-                self._poll_and_turn(poller, side.deadline)
+                self._poll_and_turn(poller, side.until)
                 if side.ready() or self._leader is not side or self.stopped or side.expired:
                     break
         finally:
@@ -165,7 +165,7 @@ class ThreadDriver(Driver):
 
     def _follow(self, side: DriverSide) -> None:
         self._followers[side] = None
-        deadline = side.deadline
+        deadline = side.until
         self.lock.release()
         try:
             if deadline is None:

@@ -7,6 +7,7 @@ more is encrypted; when there is no room for plaintext, nothing more is read fro
 
 from __future__ import annotations
 
+import dataclasses
 import ssl
 import threading
 from typing import TYPE_CHECKING, Literal
@@ -17,7 +18,7 @@ from rawproto.net.stream import Stream
 if TYPE_CHECKING:
     from rawproto.net.stats import ConnStats
 
-__all__ = ["TLSStream", "client_stream", "server_stream"]
+__all__ = ["TLSStream", "checked_context", "client_stream", "server_stream"]
 
 RECORD = 16384
 """Plaintext of the largest record (RFC 8446 section 5.1)."""
@@ -29,15 +30,16 @@ def client_stream(below: Stream, context: ssl.SSLContext | bool, hostname: str) 
     """The client's side of TLS over ``below``; True is the default context."""
     if context is True:
         context = ssl.create_default_context()
-    return TLSStream(below, _checked(context), hostname=hostname or None)
+    return TLSStream(below, checked_context(context), hostname=hostname or None)
 
 
 def server_stream(below: Stream, context: ssl.SSLContext) -> TLSStream:
     """The server's side of TLS over ``below``."""
-    return TLSStream(below, _checked(context), server_side=True)
+    return TLSStream(below, checked_context(context), server_side=True)
 
 
-def _checked(context: object) -> ssl.SSLContext:
+def checked_context(context: object) -> ssl.SSLContext:
+    """``context``, or an error that says what it should be."""
     if not isinstance(context, ssl.SSLContext):
         raise ConfigError(f"tls is an ssl.SSLContext, not {type(context).__name__}")
     return context
@@ -71,8 +73,11 @@ class TLSStream(Stream):
         self._unsent = memoryview(b"")
         self._plain = bytearray()
         self._ended = False
+        self._failure: OSError | None = None
         self._end_sent = False
+        self._end_passed = False
         self._done = False
+        self._written = self._read = 0
 
     def handshake(self) -> Literal["read", "write"] | None:
         """See :meth:`Stream.handshake`."""
@@ -100,6 +105,7 @@ class TLSStream(Stream):
             with self._lock:
                 data = self._decrypt(n)
             if data is not None:
+                self._read += len(data)
                 self.flush()
                 return data
             if not self._fill():
@@ -126,6 +132,7 @@ class TLSStream(Stream):
                 while taken < len(view) and self._outgoing.pending < CIPHERTEXT_LIMIT - 2 * RECORD:
                     taken += self._encrypt(view[taken : taken + RECORD])
         if taken:
+            self._written += taken
             self.flush()
         return taken
 
@@ -146,6 +153,9 @@ class TLSStream(Stream):
                     self._unsent = self._unsent[count:]
             finally:
                 self._sending.release()
+        if self._end_sent and not self._end_passed:
+            self._end_passed = True
+            self._below.close_write()
         return True
 
     def delivered(self) -> bool:
@@ -156,20 +166,33 @@ class TLSStream(Stream):
         """Send close_notify and end the direction below; reading goes on (RFC 8446 section 6.1)."""
         with self._lock:
             self._send_end()
-        if self.flush():
-            self._below.close_write()
+        self.flush()
 
     def close(self) -> None:
         """Close the stream below; the face has sent close_notify before, where that was possible."""
-        self._below.close()
+        # A server's session tickets may still be on their way: they must not turn the close into a reset.
+        self._below.close_gently()
+
+    def unread(self) -> bool:
+        """See :meth:`Stream.unread`. Takes in what has arrived: session tickets are nothing that one could read."""
+        try:
+            while not self._plain and not self._ended:
+                with self._lock:
+                    data = self._decrypt(RECORD)
+                    self._plain += data or b""
+                if data is None and not self._fill():
+                    return False
+        except OSError:
+            return False
+        return bool(self._plain)
 
     def abort(self) -> None:
         """Reset the stream below."""
         self._below.abort()
 
     def stats(self) -> ConnStats:
-        """The counters of the stream below: its bytes are ciphertext."""
-        return self._below.stats()
+        """The counters of the stream below, but for those of the application's own bytes."""
+        return dataclasses.replace(self._below.stats(), bytes_written=self._written, bytes_read=self._read)
 
     def _fill(self) -> bool:
         """Move ciphertext from below to the record layer; False when there is none yet."""
@@ -190,6 +213,8 @@ class TLSStream(Stream):
             data = bytes(self._plain[:n])
             del self._plain[:n]
             return data
+        if self._failure is not None:
+            raise self._failure
         if self._ended:
             return b""
         pieces: list[bytes] = []
@@ -207,9 +232,11 @@ class TLSStream(Stream):
         except ssl.SSLZeroReturnError:
             self._ended = True
         except ssl.SSLError as error:
+            # The library would call every later read the end of the stream: the first error is kept.
+            self._failure = self._read_error(error)
+            self._failure.__cause__ = error
             if not pieces:
-                raise self._read_error(error) from error
-            # The error comes again with the next read; what was good before it is not lost.
+                raise self._failure from error
         return b"".join(pieces)
 
     def _read_error(self, error: ssl.SSLError) -> OSError:

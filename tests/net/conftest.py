@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import ssl
 import threading
 import time
 
 import pytest
+import trustme
 
 import rawproto
 from rawproto import aio
@@ -180,6 +182,19 @@ def open_descriptors():
     return sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a Path each would be work for nothing
 
 
+@pytest.fixture(autouse=True)
+def nothing_broke(caplog):
+    """A driver that breaks is an error even if the test itself got over it."""
+    yield
+    broken = [
+        record
+        for when in ("setup", "call")
+        for record in caplog.get_records(when)
+        if record.levelname == "ERROR"
+    ]
+    assert not broken, broken[0].getMessage()
+
+
 @pytest.fixture
 def spawn():
     return spawned
@@ -199,6 +214,21 @@ def wait_until():
 @pytest.fixture
 def descriptors():
     return open_descriptors
+
+
+@pytest.fixture(scope="session")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def contexts(authority):
+    """(server context, client context) that trust each other by way of a private authority."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "::1", "example.org").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return server, client
 
 
 @pytest.fixture

@@ -7,8 +7,14 @@ import pytest
 
 import rawproto
 
-RAW = [pytest.param(name, marks=pytest.mark.netns) for name in ("rsp4", "rsp6")]
-NETWORKS = ["tcp4", "tcp6", "rsp+udp4", "rsp+udp6", *RAW]
+
+def cases():
+    """(network, with TLS): every network, and TLS on one of each transport."""
+    for name in ("tcp4", "tcp6", "rsp+udp4", "rsp+udp6", "rsp4", "rsp6"):
+        for secured in (False, True) if name.endswith("4") else (False,):
+            raw = name in ("rsp4", "rsp6")
+            label = f"{name}-tls" if secured else name
+            yield pytest.param((name, secured), id=label, marks=[pytest.mark.netns] if raw else [])
 
 
 @pytest.fixture(params=["blocking", "asyncio"])
@@ -16,9 +22,10 @@ def face(request):
     return request.param
 
 
-@pytest.fixture(params=NETWORKS)
+@pytest.fixture(params=cases())
 def net(request, face, make_harness):
-    yield from make_harness(face, request.param)
+    network, secured = request.param
+    yield from make_harness(face, network, request.getfixturevalue("contexts") if secured else None)
 
 
 def pump(conn, data, piece=65536):
@@ -160,8 +167,7 @@ class TestBackPressure:
         # What had been taken, and nothing else, can still be read.
         client.set_write_deadline(None)
         with spawn(client.close_write):
-            pass
-        assert set(drain(server)) == {ord("x")}
+            assert set(drain(server)) == {ord("x")}
 
 
 class TestHalfClose:
