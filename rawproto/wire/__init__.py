@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rawproto.wire.field import FieldInfo as FieldInfo
     from rawproto.wire.flags import Flag as Flag
     from rawproto.wire.flags import Flags as Flags
-    from rawproto.wire.fragment import fragment as fragment
+    from rawproto.wire.fragmentation import fragment as fragment
     from rawproto.wire.header import Header as Header
     from rawproto.wire.icmp import ICMP as ICMP
     from rawproto.wire.icmp import ICMPAddressMask as ICMPAddressMask
@@ -201,7 +201,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "enums": ("OpenEnum",),
     "field": ("FieldInfo",),
     "flags": ("Flag", "Flags"),
-    "fragment": ("fragment",),
+    "fragmentation": ("fragment",),
     "header": ("Header",),
     "icmp": (
         "ICMP",

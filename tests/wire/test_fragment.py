@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rawproto import UDP, Datagram, IPv4, IPv6
 from rawproto.errors import DecodeError, EncodeError
-from rawproto.wire.fragment import fragment
+from rawproto.wire.fragmentation import fragment
 from rawproto.wire.identification import IdentificationSequence
 from rawproto.wire.reassembly import Reassembler
 
@@ -214,3 +214,10 @@ def test_datagrams_go_in_and_come_out_as_datagrams(version):
     small = outer / UDP(sport=1, dport=2) / b"x"
     assert fragment(small, 1_280) == [small]
     assert reassembler.add(small) is small
+
+
+def test_the_public_name_is_the_function_whatever_was_imported_before():
+    import rawproto.wire
+
+    assert rawproto.fragment is rawproto.wire.fragment is fragment
+    assert not hasattr(rawproto.wire.fragment, "__path__")
