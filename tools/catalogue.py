@@ -12,5 +12,6 @@ TOOLS: dict[str, str] = {
     "demo": "Send a file over a bad link, on the reliable stream protocol straight above IP.",
     "cat": "Copy standard input to a peer and what it says to standard output.",
     "trace": "Draw a connection trace, or say in words what limited the transfer.",
+    "doctor": "Say why sending raw IP would fail here, and how to mend it.",
     "lookup": "Look up names, addresses and DNS records.",
 }

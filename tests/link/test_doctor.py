@@ -1,0 +1,137 @@
+"""The doctor finds what was broken on purpose, in hosts of the lab."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rawproto.addr import IPAddr
+from rawproto.link import RawLink
+from rawproto.link.doctor import Question, State, examine
+from rawproto.link.privilege import drop_privileges
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture
+def pair(lab):
+    a, b = lab.hosts("a", "b")
+    lab.link(a, b)
+    return a, b
+
+
+def checked(host, question=None, prepare=None):
+    """Findings of an examination on ``host`` in a process of its own, by check."""
+
+    def run():
+        if prepare is not None:
+            prepare()
+        return examine(question)
+
+    findings = {}
+    for finding in host.call(run, timeout=60):
+        findings.setdefault(finding.check, []).append(finding)
+    return findings
+
+
+def states(findings, check):
+    return [finding.state for finding in findings.get(check, [])]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_nothing_is_wrong_with_a_plain_host(pair, version):
+    a, b = pair
+    to = IPAddr(b.ip4 if version == 4 else b.ip6)
+    findings = checked(a, Question(253, version, to))
+    problems = [finding for group in findings.values() for finding in group if finding.state is State.PROBLEM]
+    assert problems == []
+    for check in ("capability", "loopback", "send"):
+        assert states(findings, check) == [State.FINE]
+    assert "1500" in findings["mtu"][0].text
+    assert all(
+        finding.mend == () for group in findings.values() for finding in group if finding.state is State.FINE
+    )
+
+
+def become_nobody():
+    os.environ.update(SUDO_UID="65534", SUDO_GID="65534")
+    drop_privileges()
+
+
+def test_a_missing_capability(pair):
+    findings = checked(pair[0], prepare=become_nobody)
+    assert states(findings, "capability") == [State.PROBLEM]
+    assert "setcap" in findings["capability"][0].mend[0]
+
+
+def test_an_owner_of_the_protocol_number(pair):
+    assert states(checked(pair[0], Question(6)), "protocol") == [State.NOTICE]
+    assert "TCP" in checked(pair[0], Question(6))["protocol"][0].text
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_others_on_the_protocol_number(pair, version):
+    with pair[0]:
+        link = RawLink(253, version=version)
+    with link:
+        findings = checked(pair[0], Question(253, version))
+    assert states(findings, "protocol") == [State.FINE, State.NOTICE]
+    assert findings["protocol"][1].text.startswith("1 raw socket")
+
+
+def test_no_route(lab):
+    lonely = lab.host("lonely")
+    findings = checked(lonely, Question(253, 4, IPAddr.parse("192.0.2.1")))
+    assert states(findings, "route") == [State.PROBLEM]
+
+
+def test_reverse_path_filtering(pair):
+    a, _ = pair
+
+    def strict():
+        Path("/proc/sys/net/ipv4/conf/all/rp_filter").write_text("1")
+
+    findings = checked(a, prepare=strict)
+    assert states(findings, "rp_filter") == [State.NOTICE]
+    assert "eth0" in findings["rp_filter"][0].text
+
+
+@pytest.mark.skipif(shutil.which("ip") is None, reason="iproute2 is not installed")
+def test_a_small_mtu(pair):
+    a, _ = pair
+    a.run(["ip", "link", "set", "eth0", "mtu", "1000"], check=True)
+    findings = checked(a, Question(253, 6))
+    assert "eth0 (1000)" in findings["mtu"][0].text
+
+
+def nft(host, *rules):
+    program = shutil.which("nft") or shutil.which("nft", path="/usr/sbin:/sbin")
+    if program is None:
+        pytest.skip("nft is not installed")
+    for rule in rules:
+        done = host.run([program, *rule.split()], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"nft does not work here: {done.stderr.strip()}")
+
+
+def test_a_firewall_that_drops_on_the_way_in(pair):
+    a, _ = pair
+    nft(a, "add table inet filter", "add chain inet filter input { type filter hook input priority 0 ; }")
+    nft(a, "add rule inet filter input ip protocol 253 drop")
+    findings = checked(a)
+    assert states(findings, "loopback") == [State.PROBLEM]
+    assert states(findings, "firewall") == [State.NOTICE]
+    assert "filter input" in findings["firewall"][0].text
+
+
+def test_a_firewall_that_refuses_on_the_way_out(pair):
+    a, b = pair
+    nft(
+        a,
+        "add table inet filter",
+        "add chain inet filter output { type filter hook output priority 0 ; policy drop ; }",
+    )
+    findings = checked(a, Question(253, 4, IPAddr(b.ip4)))
+    assert states(findings, "send") == [State.PROBLEM]
+    assert "firewall" in findings["send"][0].mend[0]
