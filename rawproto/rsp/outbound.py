@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Outbound"]
 
 _MORE_FOR_RANGES = DATA_HEADER_SIZE - ACK_HEADER_SIZE
+OVERRIDE_AFTER = 5
+"""Probes of the window before it is filled even with a little: a second or so (RFC 9293 section 3.8.6.2.1)."""
 MAX_PERSIST = 60 * SECOND
 """Longest time between two probes of a closed window."""
 
@@ -64,7 +66,8 @@ class Outbound:
             batch = core.sender.probe(now) or self._ping(now)
         elif core.ping_due:
             core.ping_due = False
-            batch = core.sender.override(now) or self._ping(now)
+            patient = core.persist_tries < OVERRIDE_AFTER
+            batch = (None if patient else core.sender.override(now)) or self._ping(now)
         if batch is None:
             batch = core.sender.next_batch(now)
         if batch is None:
