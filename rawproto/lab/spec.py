@@ -20,7 +20,7 @@ The words, each by direction and each changeable while the link runs:
 ``up``                    false: nothing passes
 ========================  ==============================================================================================
 
-A packet meets them in this order: up and blackhole, mtu, loss, policer, duplicate, queue (rate and limit), delay with
+A packet meets them in this order: up and blackhole, loss, mtu, policer, duplicate, queue (rate and limit), delay with
 jitter and hold, damage.
 """
 
