@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rawproto.lab.spec import GilbertElliott as GilbertElliott
     from rawproto.lab.spec import Impairments as Impairments
     from rawproto.lab.spec import Policer as Policer
+    from rawproto.lab.topology import Topology as Topology
 
 _MODULE_OF = {
     "Blackhole": "rawproto.lab.spec",
@@ -42,6 +43,7 @@ _MODULE_OF = {
     "SimHost": "rawproto.lab.simhost",
     "SimLink": "rawproto.lab.simlink",
     "Simulation": "rawproto.lab.simulation",
+    "Topology": "rawproto.lab.topology",
 }
 
 __all__ = sorted(_MODULE_OF)

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rawproto.errors import LabError
+from rawproto.lab import plan
 from rawproto.lab.children import Children
 from rawproto.lab.host import Host
 from rawproto.lab.links import LabLink, PlainLink
 from rawproto.lab.relayed import RelayedLink
+from rawproto.lab.router import Router, set_routes
+from rawproto.lab.switch import Switch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 __all__ = ["Lab"]
+
+H = TypeVar("H", bound=Host)
 
 
 class Lab:
@@ -50,15 +55,33 @@ class Lab:
         Raises:
             PrivilegeError: this process may not make network namespaces; the message gives the ways out.
         """
-        if self._closed:
-            raise LabError(f"{self.name} is closed")
-        if name not in self._hosts:
-            self._hosts[name] = Host(name, self._children)
-        return self._hosts[name]
+        return self._made(name, Host)
 
     def hosts(self, *names: str) -> list[Host]:
         """Several hosts by name."""
         return [self.host(name) for name in names]
+
+    def router(self, name: str) -> Router:
+        """A host that passes on what is not for it; hosts behind it find the way by routes that the lab keeps."""
+        return self._made(name, Router)
+
+    def switch(self, name: str) -> Switch:
+        """A switch: hosts linked to it stand in one network, 10.*k*.0/24 and fd00:0:0:*k*::/64, and see one another."""
+        if self._closed:
+            raise LabError(f"{self.name} is closed")
+        if name not in self._hosts:
+            self._hosts[name] = Switch(name, self._children, plan.FIRST_SWITCH + len(self._hosts))
+        return self._made(name, Switch)
+
+    def _made(self, name: str, kind: type[H]) -> H:
+        if self._closed:
+            raise LabError(f"{self.name} is closed")
+        if name not in self._hosts:
+            self._hosts[name] = kind(name, self._children)
+        host = self._hosts[name]
+        if not isinstance(host, kind):
+            raise LabError(f"{name} is there already, and no {kind.__name__.lower()}")
+        return host
 
     def link(
         self,
@@ -119,6 +142,8 @@ class Lab:
         else:
             link = PlainLink(number, a, b, a_addresses=a_addresses, b_addresses=b_addresses, device_mtu=mtu)
         self._links.append(link)
+        if any(isinstance(host, Router) for host in self._hosts.values()):
+            set_routes(list(self._hosts.values()), self._links)
         return link
 
     @property

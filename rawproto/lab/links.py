@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 from rawproto.errors import LabError
 from rawproto.lab import plan, wiring
 from rawproto.lab.faults import FORWARD, ImpairedLink
+from rawproto.lab.switch import Switch
 from rawproto.lab.wiring import Port
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ class PlainLink(LabLink):
     ) -> None:
         super().__init__({}, None, None)
         self.a, self.b = a, b
-        self.a_port = host_port(number, 1, a, a_addresses)
-        self.b_port = host_port(number, 2, b, b_addresses)
+        self.a_port = host_port(number, 1, a, b, a_addresses)
+        self.b_port = host_port(number, 2, b, a, b_addresses)
         wiring.connect(self.a_port, self.b_port, device_mtu)
         plug_in(a, self.a_port, offloads=True)
         plug_in(b, self.b_port, offloads=True)
@@ -137,9 +138,16 @@ class PlainLink(LabLink):
         """Nothing to do: the cable goes with its namespaces."""
 
 
-def host_port(link: int, end: int, host: Host, addresses: Sequence[str] | None) -> Port:
+def host_port(link: int, end: int, host: Host, other: Host, addresses: Sequence[str] | None) -> Port:
     """The interface that a host gets for a link, with the addresses asked for or those of the plan."""
-    planned = plan.addresses_for(link, end) if addresses is None else plan.parse_addresses(addresses)
+    if addresses is not None:
+        planned = plan.parse_addresses(addresses)
+    elif isinstance(host, Switch):
+        planned = ()
+    elif isinstance(other, Switch):
+        planned = plan.addresses_for(other.network, other.next_number())
+    else:
+        planned = plan.addresses_for(link, end)
     return Port(host.namespace, f"eth{len(host.ports)}", plan.mac_for(link, end), planned)
 
 
@@ -147,9 +155,11 @@ def plug_in(host: Host, port: Port, *, offloads: bool) -> None:
     """Configure a host's end and note it with the host."""
     wiring.configure(port, offloads=offloads)
     host.ports.append(port)
+    if isinstance(host, Switch):
+        wiring.enslave(port, host.BRIDGE)
 
 
 def introduce(one: Port, other: Port) -> None:
-    """Tell each end the hardware address of the other."""
+    """Tell each end the hardware address of the other; behind a switch they find one another by themselves."""
     for here, there in ((one, other), (other, one)):
         wiring.add_neighbour(here, [str(address.ip) for address in there.addresses], there.mac)

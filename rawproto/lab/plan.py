@@ -15,11 +15,13 @@ from rawproto.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["addresses_for", "mac_for", "parse_addresses"]
+__all__ = ["FIRST_SWITCH", "Interface", "addresses_for", "mac_for", "parse_addresses"]
 
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 MAX_LINKS = 1 << 16
+# Networks of switches are numbered from here, those of links from 0.
+FIRST_SWITCH = 1 << 15
 
 
 def addresses_for(link: int, end: int) -> tuple[Interface, ...]:

@@ -68,8 +68,8 @@ class RelayedLink(LabLink):
         self._lock = threading.Lock()
         self._rules = {FORWARD: Rules(), BACKWARD: Rules()}
         self._answering: threading.Thread | None = None
-        self.a_port = host_port(number, 1, a, a_addresses)
-        self.b_port = host_port(number, 2, b, b_addresses)
+        self.a_port = host_port(number, 1, a, b, a_addresses)
+        self.b_port = host_port(number, 2, b, a, b_addresses)
         self.namespace = Namespace(f"relay{number}")
         children.watch(self.namespace)
         for name, port, end in (("a", self.a_port, 1), ("b", self.b_port, 2)):

@@ -206,9 +206,14 @@ class SimHost:
         name: its name.
         forwards: whether it passes on what is not for it, as a router does.
         refused: datagrams that no link would take: no route, or longer than the MTU.
+        network: of a switch, the number of the network its hosts get addresses from; None for others.
     """
 
-    def __init__(self, simulation: Simulation, name: str, forwards: bool) -> None:
+    def __init__(
+        self, simulation: Simulation, name: str, forwards: bool = False, network: int | None = None
+    ) -> None:
+        self.network = network
+        self._given = 0
         self.simulation = simulation
         self.name = name
         self.forwards = forwards
@@ -223,6 +228,11 @@ class SimHost:
     def add_address(self, ip: IP) -> None:
         """Give the host an address."""
         self._addresses.append(ip)
+
+    def next_number(self) -> int:
+        """Of a switch: the number, from 1, of the next host in its network."""
+        self._given += 1
+        return self._given
 
     def owns(self, ip: IP) -> bool:
         """Whether that is one of its addresses."""

@@ -81,8 +81,7 @@ class SimLink(ImpairedLink):
             BACKWARD: _Way(Direction(self._specs[BACKWARD], seed, BACKWARD, now), a, f"{b.name}->{a.name}"),
         }
         for end, host, texts in ((1, a, a_addresses), (2, b, b_addresses)):
-            planned = plan.addresses_for(number, end) if texts is None else plan.parse_addresses(texts)
-            for address in planned:
+            for address in _addresses(number, end, host, self.other(host), texts):
                 if not address.is_link_local:
                     ip = IP(str(address.ip))
                     self.ends[ip] = host
@@ -191,6 +190,19 @@ class SimLink(ImpairedLink):
 
     def _decisions(self, direction: str) -> Decisions:
         return self._ways[direction].engine.decisions()
+
+
+def _addresses(
+    number: int, end: int, host: SimHost, other: SimHost, texts: Sequence[str] | None
+) -> tuple[plan.Interface, ...]:
+    """The addresses of one end: those asked for, or those of the plan."""
+    if texts is not None:
+        return plan.parse_addresses(texts)
+    if host.network is not None:
+        return ()
+    if other.network is not None:
+        return plan.addresses_for(other.network, other.next_number())
+    return plan.addresses_for(number, end)
 
 
 def overhead(datagram: Datagram) -> int:

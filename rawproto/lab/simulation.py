@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from rawproto.errors import LabError
+from rawproto.lab import plan
 from rawproto.lab.clockwork import APPLICATION, Clockwork
 from rawproto.lab.record import Record
 from rawproto.lab.simhost import SimHost
@@ -68,7 +69,7 @@ class Simulation:
     def host(self, name: str) -> SimHost:
         """The host called ``name``; made when it is asked for the first time."""
         if name not in self._hosts:
-            self._hosts[name] = SimHost(self, name, forwards=False)
+            self._hosts[name] = SimHost(self, name)
         return self._hosts[name]
 
     def hosts(self, *names: str) -> list[SimHost]:
@@ -81,6 +82,16 @@ class Simulation:
         host.forwards = True
         self._routes.clear()
         return host
+
+    def switch(self, name: str) -> SimHost:
+        """A switch: hosts linked to it get addresses of one network."""
+        if name not in self._hosts:
+            number = plan.FIRST_SWITCH + len(self._hosts)
+            self._hosts[name] = SimHost(self, name, forwards=True, network=number)
+        switch = self._hosts[name]
+        if switch.network is None:
+            raise LabError(f"{name} is there already, and no switch")
+        return switch
 
     def link(
         self,

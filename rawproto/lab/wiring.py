@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Port",
+    "add_bridge",
     "add_neighbour",
     "add_route",
     "allow_forwarding",
     "configure",
     "connect",
     "counters",
+    "enslave",
     "loopback_up",
     "remove",
     "restore",
@@ -152,6 +154,30 @@ def _add_addresses(ip: Any, index: int, port: Port) -> None:
         flags = {"flags": IFA_F_NODAD} if address.version == 6 else {}
         length = address.network.prefixlen
         ip.addr("replace", index=index, address=str(address.ip), prefixlen=length, **flags)
+
+
+def add_bridge(namespace: Namespace, name: str) -> None:
+    """Make a bridge that learns and forwards at once, without spanning tree."""
+
+    def work() -> None:
+        with _netlink() as ip:
+            ip.link("add", ifname=name, kind="bridge", br_stp_state=0, br_forward_delay=0)
+            index = _index(ip, name)
+            no_link_local = ["IFLA_INET6_ADDR_GEN_MODE", IN6_ADDR_GEN_MODE_NONE]
+            ip.link("set", index=index, IFLA_AF_SPEC={"attrs": [["AF_INET6", {"attrs": [no_link_local]}]]})
+            ip.link("set", index=index, state="up")
+
+    namespace.run(work)
+
+
+def enslave(port: Port, bridge: str) -> None:
+    """Make an interface a port of a bridge."""
+
+    def work() -> None:
+        with _netlink() as ip:
+            ip.link("set", index=_index(ip, port.name), master=_index(ip, bridge))
+
+    port.namespace.run(work)
 
 
 def set_up(port: Port, up: bool) -> None:

@@ -1,0 +1,130 @@
+"""Routers, switches, and topologies as data."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rawproto import ConfigError, IPAddr, Lab, LabError, Simulation
+from rawproto.lab import Topology
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rawproto.lab import Host
+
+
+def exchange(a: Host, b: Host, version: int) -> str:
+    """A datagram from a to b and back; gives the source that b saw."""
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    with b:
+        far = socket.socket(family, socket.SOCK_DGRAM)
+    with a:
+        near = socket.socket(family, socket.SOCK_DGRAM)
+    with far, near:
+        far.settimeout(10)
+        near.settimeout(10)
+        far.bind((b.address(version), 0))
+        near.sendto(b"there", (b.address(version), far.getsockname()[1]))
+        _, source = far.recvfrom(10)
+        far.sendto(b"back", source)
+        assert near.recv(10) == b"back"
+        return str(source[0])
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_switch_joins_its_hosts_in_one_network(lab: Lab, version: int) -> None:
+    switch = lab.switch("s")
+    hosts = lab.hosts("a", "b", "c")
+    lab.link(hosts[0], switch)
+    lab.link(switch, hosts[1], delay="1ms", seed=1)
+    lab.link(hosts[2], switch)
+    assert [host.address() for host in hosts] == ["10.128.0.1", "10.128.0.2", "10.128.0.3"]
+    for near in hosts:
+        for far in hosts:
+            if near is not far:
+                assert exchange(near, far, version) == near.address(version)
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("version", [4, 6])
+def test_routers_pass_on(lab: Lab, version: int) -> None:
+    a, b = lab.hosts("a", "b")
+    one, two = lab.router("r1"), lab.router("r2")
+    switch = lab.switch("s")
+    lab.link(a, one)
+    lab.link(one, switch)
+    lab.link(switch, two)
+    link = lab.link(two, b, seed=1)
+    assert exchange(a, b, version) == a.address(version)
+    assert exchange(b, a, version) == b.address(version)
+    assert link.stats(toward=b).delivered == 2
+
+
+@pytest.mark.netns
+def test_names_mean_one_thing(lab: Lab) -> None:
+    lab.host("a")
+    with pytest.raises(LabError, match="no switch"):
+        lab.switch("a")
+    assert lab.router("r") is lab.host("r")
+
+
+TEXT = """
+hosts = ["alone"]
+routers = ["r"]
+switches = ["s"]
+
+[[link]]
+ends = ["a", "r"]
+delay = "2ms"
+seed = 7
+forward = { loss = 0.5 }
+
+[[link]]
+ends = ["r", "s"]
+
+[[link]]
+ends = ["s", "b"]
+rate = "1mbit"
+"""
+
+
+@pytest.mark.netns
+def test_one_text_builds_a_lab(lab: Lab) -> None:
+    made = Topology.parse(TEXT).build(lab)
+    assert sorted(made) == ["a", "alone", "b", "r", "s"]
+    assert exchange(made["b"], made["r"], 4) == made["b"].address()
+
+
+def test_the_same_text_builds_a_simulation(simulation: Simulation) -> None:
+    made = Topology.parse(TEXT).build(simulation)
+    first, _, last = simulation.links
+    assert (first.seed, first.impairments("r").loss, first.impairments("a").loss) == (7, 0.5, 0)
+    assert last.impairments("b").rate == 10**6
+    assert simulation.next_link(made["a"], made["b"].ip4) is first
+    assert made["b"].address().rsplit(".", 1)[0] == made["r"].addresses()[2].rsplit(".", 1)[0]
+    assert IPAddr(made["b"].ip6).ip.version == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[link]", "no TOML"),
+        ("router = []", "router"),
+        ("hosts = 'a'", "list of names"),
+        ("[[link]]\nends = ['a']", "link 1"),
+        ("[[link]]\nends = ['a', 'a']", "two different"),
+    ],
+)
+def test_bad_topologies_are_refused(text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Topology.parse(text)
+
+
+def test_a_topology_is_read_from_a_file(tmp_path: Path, simulation: Simulation) -> None:
+    (tmp_path / "net.toml").write_text("[[link]]\nends = ['a', 'b']\nlosses = 0.1")
+    with pytest.raises(ConfigError, match="losses"):
+        Topology.read(tmp_path / "net.toml").build(simulation)
