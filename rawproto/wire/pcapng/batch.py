@@ -40,7 +40,8 @@ def packet_blocks(
     longest = int(kept.max())
     data_words = (kept + 3) // 4
     widest = int(data_words.max())
-    table = np.zeros((count, _WORDS + widest + 1), dtype="<u4")
+    even = int(kept.min()) == longest
+    table = np.zeros((count, _WORDS + widest + 1 if even else _WORDS), dtype="<u4")
     table[:, 0] = BlockType.ENHANCED_PACKET
     table[:, 1] = (data_words + (_WORDS + 1)) * 4
     table[:, 2] = interface
@@ -48,15 +49,33 @@ def packet_blocks(
     table[:, 4] = timestamps & np.uint64(0xFFFFFFFF)
     table[:, 5] = kept
     table[:, 6] = original
+    if not even:
+        return memoryview(_uneven(rows, kept, table))
     data = table.view(np.uint8)[:, 4 * _WORDS : 4 * (_WORDS + widest)]
     data[:, :longest] = rows[:, :longest]
-    if int(kept.min()) == longest:
-        table[:, -1] = table[:, 1]
-        return table.data.cast("B")
-    # Rows of several lengths: blank what lies behind each packet, put the closing length right behind its last
-    # word, and keep of each row of the table only the words in use. Selecting by mask joins the rows in order.
-    np.multiply(data, np.arange(data.shape[1]) < kept[:, None], out=data, casting="unsafe")
-    closing = data_words + _WORDS
-    table[np.arange(count), closing] = table[:, 1]
-    used: NDArray[np.uint32] = table[np.arange(table.shape[1]) <= closing[:, None]]
-    return used.data.cast("B")
+    table[:, -1] = table[:, 1]
+    return table.data.cast("B")
+
+
+def _uneven(rows: NDArray[np.uint8], kept: NDArray[np.int64], heads: NDArray[np.uint32]) -> bytes:
+    """The blocks of rows of several lengths, joined one by one.
+
+    Args:
+        rows: uint8 (n, w).
+        kept: bytes to take of each row, (n,).
+        heads: the words before each packet's bytes, (n, 7).
+    """
+    front = heads.tobytes()
+    # Each block ends in up to three bytes of padding and its length: the end of eight bytes made ready here.
+    ends = np.zeros((len(rows), 2), dtype="<u4")
+    ends[:, 1] = heads[:, 1]
+    back = ends.tobytes()
+    width = 4 * _WORDS
+    parts: list[bytes] = []
+    for index, length in enumerate(kept.tolist()):
+        parts += (
+            front[width * index : width * (index + 1)],
+            rows[index, :length].tobytes(),
+            back[8 * index + 4 - (-length & 3) : 8 * (index + 1)],
+        )
+    return b"".join(parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rawproto.errors import DecodeError, EncodeError
 
@@ -161,8 +161,7 @@ class Interface:
         return fine + self.offset * 1_000_000_000
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class CapturedPacket:
+class CapturedPacket(NamedTuple):
     """One packet of a capture.
 
     Attributes:
@@ -247,6 +246,8 @@ def unpack_options(body: bytes, start: int, order: str, offset: int) -> list[tup
         DecodeError: an option reaches past the block.
     """
     options: list[tuple[int, bytes]] = []
+    if start >= len(body):
+        return options
     place = start
     while place + 4 <= len(body):
         code, length = struct.unpack_from(order + "HH", body, place)

@@ -41,6 +41,9 @@ _MAX_STATISTICS = 1 << 16
 _MAX_SECRETS = 16 << 20
 """What is remembered at most, in blocks and in bytes; a file cannot make the reader grow without end."""
 
+_SECTION_HEADER = int(BlockType.SECTION_HEADER).to_bytes(4, "little")
+"""Reads the same in both byte orders, so that it can be told before the order is known (section 4.1)."""
+
 _LINK_TYPES = frozenset(int(kind) for kind in LinkType)
 
 
@@ -72,21 +75,21 @@ class PcapngReader:
 
     def __iter__(self) -> Iterator[CapturedPacket]:
         packet_readers = {
-            BlockType.ENHANCED_PACKET: self._enhanced_packet,
-            BlockType.SIMPLE_PACKET: self._simple_packet,
-            BlockType.PACKET: self._old_packet,
+            int(BlockType.ENHANCED_PACKET): self._enhanced_packet,
+            int(BlockType.SIMPLE_PACKET): self._simple_packet,
+            int(BlockType.PACKET): self._old_packet,
         }
         other_readers = {
-            BlockType.INTERFACE_DESCRIPTION: self._interface_description,
-            BlockType.INTERFACE_STATISTICS: self._interface_statistics,
-            BlockType.DECRYPTION_SECRETS: self._decryption_secrets,
+            int(BlockType.INTERFACE_DESCRIPTION): self._interface_description,
+            int(BlockType.INTERFACE_STATISTICS): self._interface_statistics,
+            int(BlockType.DECRYPTION_SECRETS): self._decryption_secrets,
         }
         while (block := self._next_block()) is not None:
             kind, body, offset = block
             if kind in packet_readers:
-                yield packet_readers[BlockType(kind)](body, offset)
+                yield packet_readers[kind](body, offset)
             elif kind in other_readers:
-                other_readers[BlockType(kind)](body, offset)
+                other_readers[kind](body, offset)
 
     def close(self) -> None:
         """Close the file when this reader opened it."""
@@ -117,7 +120,7 @@ class PcapngReader:
         self._offset += len(head)
         if len(head) < 8:
             raise DecodeError("the file ends inside a block header", "pcapng", "block", self._offset)
-        if struct.unpack("<I", head[:4])[0] == BlockType.SECTION_HEADER:
+        if head[:4] == _SECTION_HEADER:
             return self._section(head, start)
         if not self._order:
             raise DecodeError("does not begin with a section header block", "pcapng", "block_type", start)
@@ -161,9 +164,10 @@ class PcapngReader:
         return rest[:-4]
 
     def _unpack(self, layout: str, body: bytes, offset: int, name: str) -> tuple[int, ...]:
-        if len(body) < struct.calcsize(self._order + layout):
-            raise DecodeError(f"{len(body)} bytes are too few", "pcapng", name, offset)
-        fields: tuple[int, ...] = struct.unpack_from(self._order + layout, body)
+        try:
+            fields: tuple[int, ...] = struct.unpack_from(self._order + layout, body)
+        except struct.error:
+            raise DecodeError(f"{len(body)} bytes are too few", "pcapng", name, offset) from None
         return fields
 
     def _options(self, body: bytes, start: int, offset: int) -> list[tuple[int, bytes]]:
@@ -232,7 +236,8 @@ class PcapngReader:
     ) -> CapturedPacket:
         interface = self._interface(number, offset)
         data = self._packet_data(body, 20, kept, offset + 12)
-        comments, flags = [], 0
+        comments: list[str] = []
+        flags = 0
         for code, value in self._options(body, 20 + kept + padding(kept), offset):
             if code == COMMENT:
                 comments.append(_text(value))

@@ -38,6 +38,8 @@ _PACKET = struct.Struct("<7I")
 """Block type, total length, interface, timestamp high and low, captured and original length (section 4.3)."""
 
 _PACKET_OVERHEAD = _PACKET.size + 4
+_ENHANCED_PACKET = int(BlockType.ENHANCED_PACKET)
+_PADDING = tuple(bytes(count) for count in range(4))
 _UNKNOWN_SECTION_LENGTH = -1
 _BUFFER = 1 << 18
 
@@ -153,23 +155,20 @@ class PcapngWriter:
         snaplen = self._interface(interface).snaplen
         if snaplen and len(packet) > snaplen:
             packet = packet[:snaplen]
-        _check_range("timestamp", timestamp_ns, 64)
-        _check_range("original_length", length, 32)
         options = (
             b"" if comment is None and drops is None and not flags else _packet_options(comment, drops, flags)
         )
-        pad = padding(len(packet))
-        total = _PACKET_OVERHEAD + len(packet) + pad + len(options)
-        front = _PACKET.pack(
-            BlockType.ENHANCED_PACKET,
-            total,
-            interface,
-            timestamp_ns >> 32,
-            timestamp_ns & 0xFFFFFFFF,
-            len(packet),
-            length,
-        )
-        self._file.write(b"".join((front, packet, bytes(pad), options, total.to_bytes(4, "little"))))
+        kept = len(packet)
+        pad = -kept & 3
+        total = _PACKET_OVERHEAD + kept + pad + len(options)
+        high, low = timestamp_ns >> 32, timestamp_ns & 0xFFFFFFFF
+        try:
+            front = _PACKET.pack(_ENHANCED_PACKET, total, interface, high, low, kept, length)
+        except struct.error:
+            _check_range("timestamp", timestamp_ns, 64)
+            _check_range("original_length", length, 32)
+            raise
+        self._file.write(b"".join((front, packet, _PADDING[pad], options, total.to_bytes(4, "little"))))
         self.packets += 1
 
     def write_batch(
