@@ -15,6 +15,7 @@ from rawproto.link import linux
 from rawproto.link.arrival import ArrivalReader
 from rawproto.link.causes import DatagramError, SentLog
 from rawproto.link.raw import RawLink
+from rawproto.link.sender import is_writable
 from rawproto.link.waiting import Waiter
 from rawproto.wire.batch import Batch, Transmit
 from rawproto.wire.icmp_error import ICMPErrorKind
@@ -152,6 +153,8 @@ class RawSocket:
             except BlockingIOError:
                 return False
             except OSError as error:
+                if error.errno == errno.ENOBUFS and not is_writable(self._link.fileno()):
+                    return False
                 if error.errno == errno.EMSGSIZE and self._fragments:
                     self._send_fragments(data, destination, name)
                     return True

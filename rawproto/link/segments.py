@@ -86,8 +86,7 @@ class SegmentSender(Sender):
                 continue
             number = -result
             if number in FULL:
-                if number != errno.EAGAIN:
-                    self.note(number)
+                self._queue_is_full(number)
                 return edges[group]
             if offered_again != group and number not in _NOT_AS_ONE and number != errno.EBADF:
                 offered_again = group

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from rawproto.link.base import LinkStats
 
-__all__ = ["FULL", "Sender"]
+__all__ = ["FULL", "Sender", "is_writable"]
 
 _NOTED: Final = 64
 _CAPACITY: Final = 64
@@ -109,8 +110,7 @@ class Sender:
                 continue
             number = -result
             if number in FULL:
-                if number != errno.EAGAIN:
-                    self.note(number)
+                self._queue_is_full(number)
                 break
             if offered_again != settled and number != errno.EBADF:
                 offered_again = settled
@@ -126,6 +126,15 @@ class Sender:
         self._stats.sent += count
         self._stats.sent_bytes += table.total if count == self._loaded else table.bytes_sent(first, count)
 
+    def _queue_is_full(self, number: int) -> None:
+        """Note which queue it is that takes no more, unless it is the socket's own buffer, which poll tells of.
+
+        A raw socket whose buffer is full says ENOBUFS, as a full queue further down does; only the latter leaves the
+        socket writable.
+        """
+        if number != errno.EAGAIN and is_writable(self._fd):
+            self.note(number)
+
     def note(self, number: int) -> None:
         """Keep an error of one datagram for :meth:`take_errors`; raises ClosedError when the socket is gone."""
         if number == errno.EBADF:
@@ -134,6 +143,13 @@ class Sender:
             os.strerror(number), op="send", network=self._network, remote=self._destination, errno=number
         )
         self._noted.append(error)
+
+
+def is_writable(fd: int) -> bool:
+    """Whether the socket's send buffer has room."""
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return any(events & select.POLLOUT for _, events in poll.poll(0))
 
 
 def contiguous(batch: Batch) -> Batch:

@@ -1,0 +1,207 @@
+"""What each thing that can go wrong below a link looks like above it."""
+
+import errno
+import shutil
+import time
+
+import pytest
+
+from rawproto.addr import IPAddr, UDPAddr
+from rawproto.errors import DeadlineExceeded, OpError
+from rawproto.lab import Lab
+from rawproto.link import PacketLink, RawLink, RawSocket, UDPLink
+from rawproto.wire import Batch, Transmit
+
+pytestmark = pytest.mark.netns
+
+needs_ip = pytest.mark.skipif(shutil.which("ip") is None, reason="iproute2 is not installed")
+needs_tc = pytest.mark.skipif(shutil.which("tc") is None, reason="tc is not installed")
+
+
+def raw(host):
+    return RawLink(253, local=IPAddr(host.ip4))
+
+
+def packet(host):
+    return PacketLink(253, local=IPAddr(host.ip4))
+
+
+def udp(host):
+    return UDPLink(UDPAddr(host.ip4, 0))
+
+
+MAKERS = [raw, packet, udp]
+
+
+def send(link, datagrams, host):
+    to = UDPAddr(host.ip4, 9) if isinstance(link, UDPLink) else IPAddr(host.ip4)
+    return link.send(Transmit(Batch.from_datagrams(datagrams), to))
+
+
+def numbers(link):
+    return [error.errno for error in link.send_errors()]
+
+
+@pytest.fixture
+def pair(lab):
+    a, b = lab.hosts("a", "b")
+    lab.link(a, b)
+    return a, b
+
+
+@needs_ip
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_downed_interface(pair, make):
+    a, b = pair
+    with a:
+        link = make(a)
+    with link:
+        assert send(link, [b"before"], b) == 1
+        a.run(["ip", "link", "set", "eth0", "down"], check=True)
+        assert send(link, [b"one", b"two"], b) == 2
+        stated = errno.ENETDOWN if make is packet else errno.ENETUNREACH
+        assert numbers(link) == [stated, stated]
+        assert (link.stats().sent, link.stats().send_refused) == (1, 2)
+        link.receive()
+        a.run(["ip", "link", "set", "eth0", "up"], check=True)
+        assert send(link, [b"after"], b) == 1
+        assert numbers(link) == []
+        assert link.stats().sent == 2
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_removed_namespace(make):
+    """The socket keeps its namespace alive, but nothing leads out of it any more."""
+    with Lab() as lab:
+        a, b = lab.hosts("a", "b")
+        lab.link(a, b)
+        with a:
+            link = make(a)
+        assert send(link, [b"before"], b) == 1
+        to = b.ip4
+    with link:
+        address = UDPAddr(to, 9) if make is udp else IPAddr(to)
+        offered, errors = 1, []
+        for _ in range(2000):  # the kernel takes the other host apart in its own time
+            offered += link.send(Transmit(Batch.from_datagrams([b"after"]), address))
+            errors = numbers(link)
+            if errors:
+                break
+            time.sleep(0.005)
+        assert set(errors) <= {errno.ENETUNREACH, errno.ENXIO, errno.ENODEV, errno.ENETDOWN}
+        assert link.stats().send_refused == 1
+        assert link.stats().sent + link.stats().send_refused == offered
+        assert not link.receive()
+
+
+def slow(host, limit):
+    """A queue on the host's interface that sends 1 kB a second and holds ``limit`` bytes."""
+    words = f"tc qdisc add dev eth0 root tbf rate 8kbit burst 1600 limit {limit}"
+    done = host.run(words.split(), capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"tc does not work here: {done.stderr.strip()}")
+
+
+@needs_tc
+@pytest.mark.parametrize("make", [raw, udp])
+def test_a_full_queue_on_the_way(pair, make):
+    a, b = pair
+    slow(a, 4000)
+    with a:
+        link = make(a)
+    with link:
+        settled = send(link, [bytes(1000 + index) for index in range(64)], b)
+        assert 0 < settled < 64
+        stats = link.stats()
+        assert stats.sent + stats.send_refused == 64
+        assert stats.sent == settled
+        assert numbers(link) == [errno.ENOBUFS]
+
+
+def send_for_ever(sock, host):
+    while True:
+        sock.send(bytes(1400), IPAddr(host.ip4))
+
+
+@needs_tc
+def test_a_full_send_buffer(pair):
+    a, b = pair
+    slow(a, 10_000_000)
+    with a:
+        link = RawLink(253, send_buffer=1)
+        sock = RawSocket(253)
+    with link, sock:
+        settled = send(link, [bytes(1400)] * 64, b)
+        assert 0 < settled < 64
+        assert numbers(link) == []
+        assert link.stats().sent + link.stats().send_refused == 64
+        sock.set_write_deadline(0.05)
+        with pytest.raises(DeadlineExceeded):
+            send_for_ever(sock, b)
+
+
+@needs_ip
+def test_a_raw_socket_raises_what_it_was_refused_for(pair):
+    a, b = pair
+    with a:
+        sock = RawSocket(253, local=IPAddr(a.ip4))
+    with sock:
+        with pytest.raises(OpError) as caught:
+            sock.send(bytes(1481), IPAddr(b.ip4))
+        assert caught.value.errno == errno.EMSGSIZE
+        assert str(caught.value) == f"write ip4:253 {a.ip4}->{b.ip4}: Message too long"
+        a.run(["ip", "link", "set", "eth0", "down"], check=True)
+        with pytest.raises(OpError) as caught:
+            sock.send(b"x", IPAddr(b.ip4))
+        assert caught.value.errno == errno.ENETUNREACH
+        assert sock.stats().send_refused == 2
+
+
+def test_a_firewall_refuses(pair):
+    a, b = pair
+    program = shutil.which("nft") or shutil.which("nft", path="/usr/sbin:/sbin")
+    if program is None:
+        pytest.skip("nft is not installed")
+    for rule in (
+        "add table inet t",
+        "add chain inet t out { type filter hook output priority 0 ; policy drop ; }",
+    ):
+        done = a.run([program, *rule.split()], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"nft does not work here: {done.stderr.strip()}")
+    with a:
+        link, sock = raw(a), RawSocket(253)
+    with link, sock:
+        assert send(link, [b"one", b"two"], b) == 2
+        assert numbers(link) == [errno.EPERM] * 2
+        with pytest.raises(OpError, match="firewall") as caught:
+            sock.send(b"x", IPAddr(b.ip4))
+        assert caught.value.errno == errno.EPERM
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_too_large_with_a_header_of_its_own(pair, version):
+    """Refused or fragmented, as asked."""
+    from rawproto.wire import IPv4, IPv6
+
+    a, b = pair
+    source, to = (a.ip4, b.ip4) if version == 4 else (a.ip6, b.ip6)
+    payload = bytes(range(256)) * 20
+    if version == 4:
+        whole = bytes(IPv4(source, to, protocol=253, ident=7) / payload)
+    else:
+        whole = bytes(IPv6(source, to, next_header=253) / payload)
+    with b:
+        receiver = RawSocket(253, version=version)
+    with receiver, a:
+        with (
+            RawSocket(253, version=version, header_included=True) as refusing,
+            pytest.raises(OpError) as caught,
+        ):
+            refusing.send(whole, IPAddr(to))
+        assert caught.value.errno == errno.EMSGSIZE
+        with RawSocket(253, version=version, header_included=True, over_mtu="fragment") as fragmenting:
+            fragmenting.send(whole, IPAddr(to))
+            assert fragmenting.stats().sent == 1
+        receiver.set_deadline(10)
+        assert receiver.receive().payload == payload
