@@ -197,6 +197,7 @@ class Core:
             self.timers.stop(Timer.HANDSHAKE_LIMIT)
             if self.state is State.CONFIRMING:
                 self._machine.move(State.ESTABLISHED)
+                self.tell()
         if self.config.keepalive is not None and not self.closed and self.timers.get(Timer.KEEPALIVE) is None:
             self.timers.set(Timer.KEEPALIVE, now + int(self.config.keepalive * SECOND))
 

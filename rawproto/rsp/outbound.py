@@ -123,7 +123,7 @@ class Outbound:
             "connection": core.peer_identifier,
             "window": core.receiver.advertise(),
             "ranges": acks.ranges(min(MAX_ACK_RANGES, (core.sender.size + _MORE_FOR_RANGES) // 8)),
-            "delay": now - acks.largest_at,
+            "delay": now - acks.largest_at if acks.largest >= 0 else 0,
             "marks": acks.congestion_marks,
         }
 
