@@ -279,6 +279,10 @@ class AsyncListener:
 
     async def close(self) -> None:
         """As :meth:`rawproto.Listener.close`."""
+        self.shut()
+
+    def shut(self) -> None:
+        """Close, where nothing can be awaited."""
         if not self._closed:
             self._closed = True
             self._side.wake()

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 from rawproto.net.poller import POLLIN, POLLOUT, Poller
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rawproto.net.carriers import Registry
     from rawproto.net.driver import Driver
 
-__all__ = ["EXIT_FLUSH", "watch"]
+__all__ = ["EXIT_FLUSH", "LAST_WORDS", "watch"]
 
 EXIT_FLUSH = 10.0
 """Seconds that the end of the process may wait for what was written to be delivered. The kernel goes on delivering
 for a process that has ended; here nobody would."""
+LAST_WORDS = 0.5
+"""Seconds that it then waits for the peers to close their halves."""
 
 
 def watch(registry: Registry[Any]) -> None:
@@ -38,8 +42,13 @@ def _finish(registry: Registry[Any]) -> None:
         with driver.lock:
             _close_all(driver)
     for driver in drivers:
-        _deliver(driver, stop)
+        _drive(driver, stop, lambda driver: not driver.undelivered)
+    # The peers close as well, mostly at once; one that does not is told that nobody is there any more.
+    stop = time.monotonic_ns() + int(LAST_WORDS * 1e9)
+    for driver in drivers:
+        _drive(driver, stop, lambda driver: all(core.finished for core in driver.endpoint.connections))
         with driver.lock:
+            _abort_all(driver)
             driver.end()
 
 
@@ -51,16 +60,26 @@ def _close_all(driver: Driver) -> None:
         driver.commanded(now)
 
 
-def _deliver(driver: Driver, stop: int) -> None:
-    """Drive until everything is delivered or the time is up; the driver's own threads or loop may be gone."""
+def _abort_all(driver: Driver) -> None:
+    if driver.stopped:
+        return
+    now = time.monotonic_ns()
+    for core in driver.endpoint.connections:
+        if not core.finished:
+            core.abort(now)
+    driver.commanded(now)
+
+
+def _drive(driver: Driver, stop: int, done: Callable[[Driver], bool]) -> None:
+    """Drive until ``done`` or the time is up; the driver's own threads or loop may be gone."""
     with driver.lock:
-        if driver.stopped or not driver.undelivered:
+        if driver.stopped or done(driver):
             return
         poller = Poller(driver.link.fileno())
     try:
         while (now := time.monotonic_ns()) < stop:
             with driver.lock:
-                if driver.stopped or not driver.undelivered:
+                if driver.stopped or done(driver):
                     return
                 due = driver.pump.wait_until()
                 poller.watch(POLLIN | POLLOUT if driver.pump.blocked else POLLIN)

@@ -1,0 +1,240 @@
+"""fork, the end of the interpreter, signals, threads and descriptors."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+import rawproto
+
+NETWORK = "rsp+udp4"
+
+
+def program(text, **options):
+    """Runs a Python program of its own; returns the finished process."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(text)], capture_output=True, text=True, timeout=60, **options
+    )
+
+
+def serve_once(listener, received):
+    with listener.accept() as conn:
+        conn.set_deadline(30)
+        data = b""
+        while piece := conn.read():
+            data += piece
+        received.append(data)
+
+
+class TestExit:
+    @pytest.mark.parametrize("ending", ["conn.close()", "pass", "sys.exit(3)"])
+    def test_what_was_written_is_delivered_by_a_program_that_ends(self, ending, background):
+        received = []
+        with rawproto.listen(NETWORK, "127.0.0.1:0") as listener:
+            serving = background(serve_once, listener, received)
+            done = program(f"""
+                import sys, rawproto
+                conn = rawproto.dial("{NETWORK}", "{listener.addr}", timeout=20)
+                conn.write(bytes(1_000_000))
+                {ending}
+            """)
+            serving.result()
+        assert done.stderr == ""
+        assert done.returncode == (3 if "exit" in ending else 0)
+        assert len(received[0]) == 1_000_000
+
+    def test_of_a_program_with_asyncio(self, background):
+        received = []
+        with rawproto.listen(NETWORK, "127.0.0.1:0") as listener:
+            serving = background(serve_once, listener, received)
+            done = program(f"""
+                import asyncio
+                from rawproto import aio
+                async def main():
+                    conn = await aio.dial("{NETWORK}", "{listener.addr}", timeout=20)
+                    await conn.write(bytes(1_000_000))
+                asyncio.run(main())
+            """)
+            serving.result()
+        assert done.stderr == ""
+        assert len(received[0]) == 1_000_000
+
+    def test_threads_that_still_wait_do_not_hold_the_program(self):
+        done = program(f"""
+            import rawproto, threading
+            listener = rawproto.listen("{NETWORK}", "127.0.0.1:0")
+            threading.Thread(target=listener.accept, daemon=True).start()
+            print("over")
+        """)
+        assert done.stdout == "over\n"
+        assert done.returncode == 0
+
+
+class TestFork:
+    def test_a_child_is_refused_and_the_parent_goes_on(self, background):
+        received = []
+        with rawproto.listen(NETWORK, "127.0.0.1:0") as listener:
+            serving = background(serve_once, listener, received)
+            with rawproto.dial(NETWORK, listener.addr, timeout=20) as conn:
+                conn.write(b"before ")
+                reading, writing = os.pipe()
+                child = os.fork()
+                if not child:
+                    try:
+                        conn.write(b"from the child")
+                    except rawproto.ClosedError as error:
+                        os.write(writing, str(error).encode())
+                    finally:
+                        conn.close()
+                        listener.close()
+                        os._exit(0)
+                os.waitpid(child, 0)
+                said = os.read(reading, 1000).decode()
+                os.close(reading)
+                os.close(writing)
+                conn.write(b"and after")
+            serving.result()
+        assert "fork" in said
+        assert "again in the child" in said
+        assert received == [b"before and after"]
+
+    def test_a_child_can_dial_for_itself(self, background):
+        received = []
+        with rawproto.listen(NETWORK, "127.0.0.1:0") as listener:
+            serving = background(serve_once, listener, received)
+            done = program(f"""
+                import os, rawproto
+                mine = rawproto.listen("{NETWORK}", "127.0.0.1:0")
+                child = os.fork()
+                if not child:
+                    with rawproto.dial("{NETWORK}", "{listener.addr}", timeout=20) as conn:
+                        conn.write(b"mine")
+                else:
+                    assert os.waitpid(child, 0)[1] == 0
+                    print(mine.addr.port > 0)
+            """)
+            serving.result()
+        assert done.stderr == ""
+        assert done.stdout == "True\n"
+        assert received == [b"mine"]
+
+
+class TestLeaks:
+    @pytest.mark.parametrize("network", ["tcp4", NETWORK])
+    def test_nothing_is_left_when_all_is_closed(self, network, descriptors, wait_until):
+        def use():
+            with rawproto.listen(network, "127.0.0.1:0") as listener:
+                accepting = []
+                thread = threading.Thread(target=lambda: accepting.append(listener.accept()))
+                thread.start()
+                with rawproto.dial(network, listener.addr, timeout=20) as client:
+                    thread.join()
+                    client.set_deadline(20)
+                    client.write(b"x")
+                    accepting[0].read_exactly(1)
+                    accepting[0].close()
+
+        use()  # what is loaded and opened once and for all
+        wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("rawproto")])
+        before = len(descriptors())
+        for _ in range(5):
+            use()
+        wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("rawproto")])
+        wait_until(lambda: len(descriptors()) == before)
+
+    def test_dials_that_fail_leave_nothing(self, descriptors, wait_until):
+        with rawproto.listen(NETWORK, "127.0.0.1:0") as listener:
+            address = listener.addr
+        wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("rawproto")])
+        before = len(descriptors())
+        for _ in range(5):
+            with pytest.raises(ConnectionRefusedError):
+                rawproto.dial(NETWORK, address, timeout=20)
+        wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("rawproto")])
+        wait_until(lambda: len(descriptors()) == before)
+
+
+class TestSignals:
+    def test_a_handler_may_close_what_its_thread_waits_in(self):
+        done = program(f"""
+            import rawproto, signal, threading, os, time
+            listener = rawproto.listen("{NETWORK}", "127.0.0.1:0")
+            signal.signal(signal.SIGTERM, lambda *_: listener.close())
+            def kill():
+                time.sleep(0.2)
+                os.kill(os.getpid(), signal.SIGTERM)
+            threading.Thread(target=kill).start()
+            try:
+                listener.accept()
+            except rawproto.ClosedError:
+                print("closed")
+        """)
+        assert done.stdout == "closed\n", done.stderr
+
+    def test_ctrl_c_ends_a_blocked_read(self):
+        done = program(f"""
+            import rawproto, signal, threading, os, time
+            listener = rawproto.listen("{NETWORK}", "127.0.0.1:0")
+            conn = rawproto.dial("{NETWORK}", listener.addr, timeout=20)
+            def kill():
+                time.sleep(0.2)
+                os.kill(os.getpid(), signal.SIGINT)
+            threading.Thread(target=kill).start()
+            try:
+                conn.read()
+            except KeyboardInterrupt:
+                print("interrupted")
+            conn.close()
+        """)
+        assert done.stdout == "interrupted\n", done.stderr
+
+
+class TestPeerDies:
+    def test_a_killed_peer_is_one_clear_error_in_the_stated_time(self):
+        """SIGKILL of the receiver in mid-transfer: the sender's write ends with an error, not with a hang."""
+        config = rawproto.RSPConfig(idle_timeout=2.0)
+        peer = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                textwrap.dedent(f"""
+                    import rawproto
+                    listener = rawproto.listen("{NETWORK}", "127.0.0.1:0")
+                    print(listener.addr, flush=True)
+                    conn = listener.accept()
+                    conn.read_exactly(100_000)
+                    print("reading", flush=True)
+                    while conn.read():
+                        pass
+                """),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            address = peer.stdout.readline().strip()
+            with rawproto.dial(NETWORK, address, timeout=20, config=config) as conn:
+                conn.set_deadline(30)
+                conn.write(bytes(200_000))
+                assert peer.stdout.readline() == "reading\n"
+                peer.send_signal(signal.SIGKILL)
+                peer.wait()
+                with pytest.raises((ConnectionAbortedError, ConnectionResetError)) as caught:
+                    write_until_it_fails(conn)
+                assert not isinstance(caught.value, rawproto.DeadlineExceeded)
+                # The error is the same for whoever comes next.
+                with pytest.raises(type(caught.value)):
+                    conn.read()
+        finally:
+            peer.kill()
+            peer.wait()
+            peer.stdout.close()
+
+
+def write_until_it_fails(conn):
+    while True:
+        conn.write(bytes(100_000))
