@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from rawproto.protocol import SECOND
 from rawproto.rsp.rtt import GRANULARITY, RTTEstimator
 from rawproto.rsp.sent import SentPackets, Settled
 
@@ -30,7 +31,9 @@ PATIENCE_ROUNDS = 16
 PERSISTENT_CONGESTION_TIMEOUTS = 3
 """Probe timeouts that make persistent congestion (RFC 9002 section 7.6.1)."""
 MAX_BACKOFF = 10
-"""Doublings of the probe timeout; the idle timeout ends the connection long before more would matter."""
+"""Doublings of the probe timeout."""
+MAX_PROBE_INTERVAL = 10 * SECOND
+"""Doubled no further than to this, so that a network that comes back is noticed well before the idle timeout."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -118,7 +121,8 @@ class LossDetector:
             return self.deadline
         if not self._sent.packets_in_flight:
             return None
-        wait = self.rtt.probe_timeout(max_ack_delay) << min(self.probe_count, MAX_BACKOFF)
+        once = self.rtt.probe_timeout(max_ack_delay)
+        wait = min(once << min(self.probe_count, MAX_BACKOFF), max(once, MAX_PROBE_INTERVAL))
         return self._last_sent_at + wait
 
     def is_persistent(self, lost: Settled, max_ack_delay: int) -> bool:

@@ -242,7 +242,10 @@ class Pair:
             name: Endpoint(each, entropy=secret.randbytes) for name, each in self.configs.items()
         }
         common = link or {}
-        self.links = {"a": Direction(**common, **(a_to_b or {})), "b": Direction(**common, **(b_to_a or {}))}
+        self.links = {
+            "a": Direction(**common | (a_to_b or {})),
+            "b": Direction(**common | (b_to_a or {})),
+        }
         self.packets: list[Packet] = []
         self.flows: list[Flow] = []
         self.listener: Listener | None = None

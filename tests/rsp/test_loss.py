@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from rawproto.protocol import MILLISECOND
-from rawproto.rsp.loss import MAX_BACKOFF, MAX_PACKET_THRESHOLD, PATIENCE_ROUNDS, LossDetector
+from rawproto.rsp.loss import (
+    MAX_BACKOFF,
+    MAX_PACKET_THRESHOLD,
+    MAX_PROBE_INTERVAL,
+    PATIENCE_ROUNDS,
+    LossDetector,
+)
 from rawproto.rsp.rtt import RTTEstimator
 from rawproto.rsp.sent import CARRIES_STREAM, SentPackets, Settled
 
@@ -101,7 +107,13 @@ def test_the_probe_timeout_doubles_and_stops_doubling(bench):
     one = subject.loss.timeout(0)
     for doublings in range(MAX_BACKOFF + 3):
         subject.loss.probe_count = doublings
-        assert subject.loss.timeout(0) == one << min(doublings, MAX_BACKOFF)
+        assert subject.loss.timeout(0) == min(one << min(doublings, MAX_BACKOFF), MAX_PROBE_INTERVAL)
+
+
+def test_the_probe_timeout_is_never_shortened_by_the_limit(bench):
+    subject = bench(rtt=6 * MAX_PROBE_INTERVAL)
+    subject.send(0)
+    assert subject.loss.timeout(0) == subject.rtt.probe_timeout(0)
 
 
 def test_an_acknowledgement_resets_the_backoff(bench):
