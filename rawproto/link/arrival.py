@@ -24,7 +24,6 @@ _ICMP: Final = 1
 _ICMPV6: Final = 58
 _INT: Final = struct.Struct("@i")
 _TIMESPEC: Final = struct.Struct("@qq")
-_INFO4: Final = struct.Struct("@i4s4s")  # struct in_pktinfo: interface, local address, destination (ip(7))
 _INFO6: Final = struct.Struct("@16sI")  # struct in6_pktinfo: destination, interface (ipv6(7))
 
 
@@ -58,30 +57,32 @@ class ArrivalReader:
             return arrived
 
     def _read_ipv4(self, size: int, control: list[tuple[int, int, bytes]], source: IPAddr) -> Received | None:
-        view = self._view
-        header = (view[0] & 15) * 4
-        if size < 20 or not 20 <= header <= size:
+        buffer = self._buffer
+        length = (buffer[0] & 15) * 4
+        if size < 20 or not 20 <= length <= size:
             return None
-        payload = bytes(view[header:size])
+        header = bytes(buffer[:length])
+        payload = bytes(self._view[length:size])
         timestamp, interface = None, ""
         for level, kind, data in control:
             if kind == linux.SCM_TIMESTAMPNS and level == socket.SOL_SOCKET:
-                timestamp = nanoseconds(data)
+                seconds, rest = _TIMESPEC.unpack(data)
+                timestamp = seconds * 1_000_000_000 + rest
             elif kind == linux.IP_PKTINFO and level == socket.IPPROTO_IP:
-                interface = self._codec.interface(_INFO4.unpack(data)[0])
+                interface = self._codec.interface(_INT.unpack_from(data)[0])
         return Received(
             payload,
             source,
-            self._codec.address_of_ip(bytes(view[16:20])),
+            self._codec.address_of_ip(header[16:20]),
             interface,
-            view[8],
-            view[1],
+            header[8],
+            header[1],
             0,
             timestamp,
-            self._icmp_checksum(payload),
+            ChecksumState.UNCHECKED if self._protocol != _ICMP else icmp_checksum(payload),
             4,
             self._protocol,
-            bytes(view[:header]),
+            header,
         )
 
     def _read_ipv6(self, size: int, control: list[tuple[int, int, bytes]], source: IPAddr) -> Received | None:
@@ -109,11 +110,10 @@ class ArrivalReader:
             payload, source, destination, interface, ttl, tos, flow, timestamp, state, 6, self._protocol, b""
         )
 
-    def _icmp_checksum(self, payload: bytes) -> ChecksumState:
-        """ICMP is the one checksum of IPv4 that is over the payload alone and always complete on arrival."""
-        if self._protocol != _ICMP:
-            return ChecksumState.UNCHECKED
-        return ChecksumState.BAD if checksum(payload) else ChecksumState.VALID
+
+def icmp_checksum(payload: bytes) -> ChecksumState:
+    """ICMP's is the one checksum of IPv4 that is over the payload alone and always complete on arrival."""
+    return ChecksumState.BAD if checksum(payload) else ChecksumState.VALID
 
 
 def nanoseconds(timespec: bytes) -> int:

@@ -44,6 +44,7 @@ class AddressCodec:
         self._ports = ports
         self._encoded: dict[Any, bytes] = {}
         self._decoded: dict[bytes, Any] = {}
+        self._named: dict[tuple[Any, ...], Any] = {}
         self._hosts: dict[bytes, IPAddr] = {}
         self._names: dict[int, str] = {}
 
@@ -69,19 +70,25 @@ class AddressCodec:
 
     def from_tuple(self, name: tuple[Any, ...]) -> Any:
         """The address in a tuple as the socket module gives it: (text, port) or (text, port, flow, scope)."""
+        address = self._named.get(name)
+        if address is None:
+            address = self.decode(self._pack_tuple(name))
+            if len(self._named) >= _CACHE_LIMIT:
+                self._named.clear()
+            self._named[name] = address
+        return address
+
+    def _pack_tuple(self, name: tuple[Any, ...]) -> bytes:
         if self.version == 4:
-            packed = _IN.pack(
+            return _IN.pack(
                 socket.AF_INET, name[1].to_bytes(2, "big"), socket.inet_pton(socket.AF_INET, name[0])
             )
-        else:
-            text = name[0].partition("%")[0]
-            ip = socket.inet_pton(socket.AF_INET6, text)
-            packed = _IN6.pack(socket.AF_INET6, name[1].to_bytes(2, "big"), ip, name[3])
-        return self.decode(packed)
+        ip = socket.inet_pton(socket.AF_INET6, name[0].partition("%")[0])
+        return _IN6.pack(socket.AF_INET6, name[1].to_bytes(2, "big"), ip, name[3])
 
     def address_of_ip(self, ip: bytes, scope: int = 0) -> IPAddr:
         """The IPAddr of a packed IP address; the scope is told only where the address needs one."""
-        key = ip + scope.to_bytes(4, "big")
+        key = ip + scope.to_bytes(4, "big") if scope else ip
         address = self._hosts.get(key)
         if address is None:
             parsed = IP(ip)
