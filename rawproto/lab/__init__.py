@@ -6,6 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rawproto.lab.campaign import Outcome as Outcome
+    from rawproto.lab.campaign import Report as Report
+    from rawproto.lab.campaign import run_campaign as run_campaign
     from rawproto.lab.fates import Decisions as Decisions
     from rawproto.lab.fates import Fate as Fate
     from rawproto.lab.faults import ImpairedLink as ImpairedLink
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from rawproto.lab.lab import Lab as Lab
     from rawproto.lab.links import LabLink as LabLink
     from rawproto.lab.rules import Packet as Packet
+    from rawproto.lab.shrink import Shrunk as Shrunk
     from rawproto.lab.simhost import Node as Node
     from rawproto.lab.simhost import SimHost as SimHost
     from rawproto.lab.simlink import SimLink as SimLink
@@ -38,12 +42,16 @@ _MODULE_OF = {
     "Lab": "rawproto.lab.lab",
     "LabLink": "rawproto.lab.links",
     "Node": "rawproto.lab.simhost",
+    "Outcome": "rawproto.lab.campaign",
     "Packet": "rawproto.lab.rules",
     "Policer": "rawproto.lab.spec",
+    "Report": "rawproto.lab.campaign",
+    "Shrunk": "rawproto.lab.shrink",
     "SimHost": "rawproto.lab.simhost",
     "SimLink": "rawproto.lab.simlink",
     "Simulation": "rawproto.lab.simulation",
     "Topology": "rawproto.lab.topology",
+    "run_campaign": "rawproto.lab.campaign",
 }
 
 __all__ = sorted(_MODULE_OF)

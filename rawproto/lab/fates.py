@@ -11,6 +11,8 @@ import numpy as np
 from rawproto.lab.draws import Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
     from rawproto.lab.spec import GilbertElliott, Impairments
@@ -56,9 +58,11 @@ class Fates:
     Args:
         seed: of the link.
         direction: name of the direction; the two directions of a link are independent.
+        allowed: numbers of the packets that may meet a fate at all; None for all.
     """
 
-    def __init__(self, seed: int, direction: str) -> None:
+    def __init__(self, seed: int, direction: str, allowed: Collection[int] | None = None) -> None:
+        self._allowed = None if allowed is None else frozenset(allowed)
         names = ("loss", "state", "burst", "duplicate", "corrupt", "reorder", "jitter", "damage")
         self._streams = {name: Stream(seed, direction, name) for name in names}
         self._log = bytearray()
@@ -89,6 +93,9 @@ class Fates:
         lost = (flags & (Fate.LOST | Fate.LOST_IN_BURST)) != 0
         flags[lost] &= np.uint8(Fate.LOST | Fate.LOST_IN_BURST)
         self.flags = flags.tolist()
+        if self._allowed is not None:
+            numbers = enumerate(self.flags, index)
+            self.flags = [flag if number in self._allowed else 0 for number, flag in numbers]
         self.jitters = self._jitters(spec.jitter, index)
         return index, index + BLOCK
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from rawproto.lab.fates import Decisions, Fate, Fates
@@ -118,13 +118,21 @@ class Direction:
         seed: of the link.
         name: of the direction; the two directions of one link are independent of each other.
         now: the time it is made, nanoseconds; black holes are counted from here.
+        allowed: numbers of the packets to which chance may do something; None for all.
     """
 
-    def __init__(self, spec: Impairments, seed: int, name: str, now: int = 0) -> None:
+    def __init__(
+        self,
+        spec: Impairments,
+        seed: int,
+        name: str,
+        now: int = 0,
+        allowed: Collection[int] | None = None,
+    ) -> None:
         self.spec = spec
         self.name = name
         self.stats = DirectionStats()
-        self._fates = Fates(seed, name)
+        self._fates = Fates(seed, name, allowed)
         self._index = 0
         self._decided = (0, 0)
         self._queue: deque[tuple[int, int]] = deque()

@@ -77,8 +77,14 @@ class SimLink(ImpairedLink):
         self.ends: dict[IP, SimHost] = {}
         now = simulation.now
         self._ways = {
-            FORWARD: _Way(Direction(self._specs[FORWARD], seed, FORWARD, now), b, f"{a.name}->{b.name}"),
-            BACKWARD: _Way(Direction(self._specs[BACKWARD], seed, BACKWARD, now), a, f"{b.name}->{a.name}"),
+            direction: _Way(
+                Direction(
+                    self._specs[direction], seed, direction, now, simulation.allowed(number, direction)
+                ),
+                to,
+                f"{self.other(to).name}->{to.name}",
+            )
+            for direction, to in ((FORWARD, b), (BACKWARD, a))
         }
         for end, host, texts in ((1, a, a_addresses), (2, b, b_addresses)):
             for address in _addresses(number, end, host, self.other(host), texts):

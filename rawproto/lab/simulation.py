@@ -20,7 +20,7 @@ from rawproto.lab.simlink import SimLink
 from rawproto.lab.units import nanoseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from rawproto.addr import IP
 
@@ -35,6 +35,8 @@ class Simulation:
     Args:
         seed: of all chance; links and :meth:`random` derive theirs from it.
         trace: keep every event, for :attr:`record`'s ``events``.
+        faults: the only packets to which chance may do something, each as (number of the link, direction, number
+            of the packet); None for all. This is how :mod:`rawproto.lab.shrink` finds those that matter.
         icmp: hosts answer "protocol unreachable" when nobody runs the protocol, as kernels do.
 
     Attributes:
@@ -43,8 +45,16 @@ class Simulation:
         clockwork: what is planned.
     """
 
-    def __init__(self, seed: int = 0, *, trace: bool = False, icmp: bool = True) -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        trace: bool = False,
+        icmp: bool = True,
+        faults: Collection[tuple[int, str, int]] | None = None,
+    ) -> None:
         self.seed = seed
+        self._faults = faults
         self.icmp = icmp
         self.clockwork = Clockwork()
         self.record = Record(trace)
@@ -129,6 +139,21 @@ class Simulation:
     def links(self) -> tuple[SimLink, ...]:
         """All links, in the order in which they were made."""
         return tuple(self._links)
+
+    def allowed(self, link: int, direction: str) -> list[int] | None:
+        """The packets of one direction of a link to which chance may do something; None for all."""
+        if self._faults is None:
+            return None
+        return [index for number, way, index in self._faults if (number, way) == (link, direction)]
+
+    def happened(self) -> list[tuple[int, str, int]]:
+        """What chance did to packets so far, in the form of ``faults``."""
+        found = []
+        for link in self._links:
+            for toward, direction in ((link.b, "forward"), (link.a, "backward")):
+                fates = link.decisions(toward).fates
+                found += [(link.number, direction, index) for index, fate in enumerate(fates) if fate]
+        return found
 
     def heal(self) -> None:
         """Take everything bad off all links: from now on nothing is lost, damaged or out of order."""
