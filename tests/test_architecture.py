@@ -304,6 +304,16 @@ def test_every_export_is_there_and_public_in_its_room(name: str) -> None:
     assert getattr(rawproto, name) is getattr(room, name)
 
 
+def test_no_export_has_the_name_of_a_module_beside_it() -> None:
+    # Importing the module would put it in the place of what is exported.
+    wrong = []
+    for package in (name for name, path in LIBRARY.items() if path.name == "__init__.py"):
+        below = {name.rpartition(".")[2] for name in LIBRARY if name.rpartition(".")[0] == package}
+        exported = importlib.import_module(package).__all__ if package != "rawproto" else rawproto.__all__
+        wrong += [f"{package}.{name}" for name in below.intersection(exported)]
+    assert wrong == []
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = rawproto.no_such_name

@@ -11,6 +11,7 @@ __all__ = ["TOOLS"]
 TOOLS: dict[str, str] = {
     "demo": "Send a file over a bad link, on the reliable stream protocol straight above IP.",
     "cat": "Copy standard input to a peer and what it says to standard output.",
+    "ping": "Send echo requests and time the answers, with the kernel's timestamps.",
     "trace": "Draw a connection trace, or say in words what limited the transfer.",
     "doctor": "Say why sending raw IP would fail here, and how to mend it.",
     "lookup": "Look up names, addresses and DNS records.",
