@@ -57,7 +57,7 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	$(PIP) install --quiet -c constraints.txt -e ".[docs]"
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 venv: $(STAMP)
 
