@@ -18,7 +18,6 @@ from rawproto.link.raw import RawLink
 from rawproto.link.sender import is_writable
 from rawproto.link.waiting import Waiter
 from rawproto.wire.batch import Batch, Transmit
-from rawproto.wire.icmp_error import ICMPErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Buffer, Sequence  # type: ignore[attr-defined,unused-ignore]
@@ -34,7 +33,6 @@ __all__ = ["RawSocket"]
 
 _REMEMBERED: Final = 1024
 _INT: Final = struct.Struct("@i")
-_HARD: Final = {ICMPErrorKind.PROTOCOL_UNREACHABLE, ICMPErrorKind.PORT_UNREACHABLE}
 
 
 class RawSocket:
@@ -286,7 +284,7 @@ class RawSocket:
         if self._remote is None:
             return
         for error in self._failed:
-            if error.kind in _HARD:
+            if error.is_hard:
                 self._failed.remove(error)
                 raise self._read_error(ConnectionRefused, error.kind.value)
 

@@ -47,3 +47,12 @@ class ICMPError:
     destination: Any
     mtu: int = 0
     quoted: bytes = b""
+
+    @property
+    def is_hard(self) -> bool:
+        """Whether it says that trying again is no use: nobody speaks the protocol, or nobody listens on the port.
+
+        So RFC 1122 section 4.2.3.9 divides them; all others are soft and pass by themselves. A protocol takes even a
+        hard one as soft once a connection stands, for it can be forged (RFC 5927 section 5.2).
+        """
+        return self.kind in (ICMPErrorKind.PROTOCOL_UNREACHABLE, ICMPErrorKind.PORT_UNREACHABLE)
