@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from rawproto.link import has_capability as has_capability
     from rawproto.link import listen_ip as listen_ip
     from rawproto.net import Conn as Conn
+    from rawproto.net import ConnectionPool as ConnectionPool
     from rawproto.net import ConnStats as ConnStats
     from rawproto.net import Listener as Listener
     from rawproto.net import UDPConn as UDPConn
@@ -363,6 +364,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
     "rawproto.net": (
         "Conn",
         "ConnStats",
+        "ConnectionPool",
         "Listener",
         "UDPConn",
         "dial",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rawproto.net.dialing import listen_tcp as listen_tcp
     from rawproto.net.dialing import listen_udp as listen_udp
     from rawproto.net.listener import Listener as Listener
+    from rawproto.net.pool import ConnectionPool as ConnectionPool
     from rawproto.net.running import run as run
     from rawproto.net.stats import ConnStats as ConnStats
     from rawproto.net.udp import UDPConn as UDPConn
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "Conn": "rawproto.net.conn",
     "ConnStats": "rawproto.net.stats",
+    "ConnectionPool": "rawproto.net.pool",
     "Listener": "rawproto.net.listener",
     "UDPConn": "rawproto.net.udp",
     "dial": "rawproto.net.dialing",

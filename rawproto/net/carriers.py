@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rawproto.addr.endpoints import PortAddr
+    from rawproto.addr.ip import IP
     from rawproto.link.base import Link
     from rawproto.net.networks import Network
     from rawproto.rsp.config import RSPConfig
     from rawproto.rsp.endpoint import Endpoint
 
-__all__ = ["Registry", "checked_config", "link_address", "local_address"]
+__all__ = ["Registry", "checked_config", "dial_source", "link_address", "local_address"]
 
 D = TypeVar("D", bound=Driver)
 
@@ -158,11 +159,15 @@ def open_link(network: Network, version: int, local: PortAddr | None, config: RS
 
         bound = None if local is None else UDPAddr(local.ip, local.port, local.zone)
         return UDPLink(bound, version=version, receive_buffer=config.receive_buffer)
+    host = None if local is None or local.ip is None else IPAddr(local.ip, local.zone)
     if config.link == "packet":
-        raise ConfigError("link='packet' is not available on this network yet: use link='raw'")
+        from rawproto.link import PacketLink
+
+        if host is None:
+            raise ConfigError("link='packet' needs the local address to listen on")
+        return PacketLink(config.protocol, local=host, receive_buffer=config.receive_buffer)
     from rawproto.link import RawLink
 
-    host = None if local is None or local.ip is None else IPAddr(local.ip, local.zone)
     return RawLink(config.protocol, version=version, local=host, receive_buffer=config.receive_buffer)
 
 
@@ -173,11 +178,30 @@ def link_address(network: Network, remote: PortAddr) -> IPAddr | UDPAddr:
     return IPAddr(remote.ip, remote.zone)
 
 
+def dial_source(
+    network: Network, source: PortAddr | None, remote: PortAddr, config: RSPConfig
+) -> PortAddr | None:
+    """The local endpoint to open a link for: a packet link must know the address it sends from."""
+    if (
+        network.transport != "rsp"
+        or config.link != "packet"
+        or (source is not None and source.ip is not None)
+    ):
+        return source
+    ip, zone = _route_source(remote)
+    return RSPAddr(ip, 0 if source is None else source.port, zone)
+
+
 def local_address(link: Link, remote: Any, port: int) -> RSPAddr:
     """This host's address as ``remote`` sees it: the link's own, or the one that the route goes out with."""
     bound = link.local_addr
     if bound.ip is not None and not bound.ip.is_unspecified:
         return RSPAddr(bound.ip, port, bound.zone)
+    ip, zone = _route_source(remote)
+    return RSPAddr(ip, port, zone)
+
+
+def _route_source(remote: Any) -> tuple[IP | None, str]:
     import socket
 
     version = version_of(remote.ip)
@@ -187,8 +211,9 @@ def local_address(link: Link, remote: Any, port: int) -> RSPAddr:
         try:
             probe.connect(target)
         except OSError:
-            return RSPAddr(None, port)
-        return RSPAddr.from_sockaddr((*probe.getsockname()[:1], port, *probe.getsockname()[2:]))
+            return None, ""
+        found = UDPAddr.from_sockaddr(probe.getsockname())
+    return found.ip, found.zone
 
 
 def _namespace() -> int:

@@ -142,6 +142,24 @@ class Conn(Front, Closable):
         self._enter(self._reader, "handshake")
         self._leave(self._reader)
 
+    def quiet(self) -> bool:
+        """Whether the connection is open and has nothing to read: fit to be used anew. Does not block.
+
+        Raises:
+            OSError: the connection has failed.
+        """
+        if not self._reader.turn.acquire(blocking=False):
+            return False
+        try:
+            if self._closed or self._write_closed or not self._secured:
+                return False
+            data = self._try_read(1)
+            if data:
+                self._put_back(memoryview(data))
+            return data is None
+        finally:
+            self._leave(self._reader)
+
     def set_deadline(self, seconds: float | None) -> None:
         """Set both deadlines, ``seconds`` from now; None takes them away. Also of operations that wait now."""
         self.set_read_deadline(seconds)

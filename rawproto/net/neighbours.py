@@ -40,7 +40,7 @@ class Neighbours:
                 break
 
     def claim(self, port: int) -> None:
-        """Take ``port`` to listen on.
+        """Take ``port`` to listen on; called in a thread of the endpoint's network namespace.
 
         Raises:
             OpError: another endpoint listens there.

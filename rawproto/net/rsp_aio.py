@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rawproto.net.aio_conn import AsyncConn, AsyncListener
-from rawproto.net.carriers import Registry, checked_config, link_address, local_address
+from rawproto.net.carriers import Registry, checked_config, dial_source, link_address, local_address
 from rawproto.net.failures import deadline_exceeded
 from rawproto.net.loop_driver import AsyncDriverSide, LoopDriver
 from rawproto.net.networks import version_of
@@ -37,6 +37,7 @@ async def dial_rsp(
     """Connect to ``remote``; ``timeout`` None leaves it to the configuration's handshake timeout."""
     settings = checked_config(config)
     owner = asyncio.get_running_loop()
+    source = dial_source(network, source, remote, settings)
     driver = REGISTRY.claim(network, version_of(remote.ip), source, settings, listening=False, owner=owner)
     try:
         with driver.lock:

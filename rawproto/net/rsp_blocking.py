@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rawproto.addr.endpoints import RSPAddr
 from rawproto.errors import OpError
-from rawproto.net.carriers import Registry, checked_config, link_address, local_address
+from rawproto.net.carriers import Registry, checked_config, dial_source, link_address, local_address
 from rawproto.net.conn import Conn
 from rawproto.net.failures import deadline_exceeded
 from rawproto.net.listener import Listener
@@ -36,6 +36,7 @@ def dial_rsp(
     """Connect to ``remote``; ``timeout`` None leaves it to the configuration's handshake timeout."""
     settings = checked_config(config)
     version = version_of(remote.ip)
+    source = dial_source(network, source, remote, settings)
     driver = REGISTRY.claim(network, version, source, settings, listening=False, owner=None)
     try:
         with driver.lock:

@@ -9,22 +9,19 @@ import rawproto
 
 
 def cases():
-    """(network, with TLS): every network, and TLS on one of each transport."""
+    """(face, network, with TLS): every network; both faces and TLS on one of each transport."""
     for name in ("tcp4", "tcp6", "rsp+udp4", "rsp+udp6", "rsp4", "rsp6"):
-        for secured in (False, True) if name.endswith("4") else (False,):
-            raw = name in ("rsp4", "rsp6")
-            label = f"{name}-tls" if secured else name
-            yield pytest.param((name, secured), id=label, marks=[pytest.mark.netns] if raw else [])
-
-
-@pytest.fixture(params=["blocking", "asyncio"])
-def face(request):
-    return request.param
+        four = name.endswith("4")
+        for face in ("blocking", "asyncio") if four else ("blocking",):
+            for secured in (False, True) if four else (False,):
+                label = f"{face}-{name}-tls" if secured else f"{face}-{name}"
+                marks = [pytest.mark.netns] if name in ("rsp4", "rsp6") else []
+                yield pytest.param((face, name, secured), id=label, marks=marks)
 
 
 @pytest.fixture(params=cases())
-def net(request, face, make_harness):
-    network, secured = request.param
+def net(request, make_harness):
+    face, network, secured = request.param
     yield from make_harness(face, network, request.getfixturevalue("contexts") if secured else None)
 
 
