@@ -13,6 +13,7 @@ TOOLS: dict[str, str] = {
     "cat": "Copy standard input to a peer and what it says to standard output.",
     "ping": "Send echo requests and time the answers, with the kernel's timestamps.",
     "trace": "Draw a connection trace, or say in words what limited the transfer.",
+    "dissector": "Print a Wireshark dissector in Lua, for RSP or headers of your own.",
     "doctor": "Say why sending raw IP would fail here, and how to mend it.",
     "lookup": "Look up names, addresses and DNS records.",
 }

@@ -2,6 +2,10 @@
 
 Save it as ``NAME.lua`` in Wireshark's plugin folder, or try it with ``tshark -X lua_script:NAME.lua -r FILE``. Every
 field can be filtered on as ``name.field``; lengths, constants and checksums are checked, and what is wrong is marked.
+
+Lua written behind the script may use its ``proto``, ``abbreviation``, ``cut``, ``wrong_sum`` and
+``complain(item, text)``, and put another function in the place of ``choose``, which gives the function that takes a
+packet.
 """
 
 from __future__ import annotations
