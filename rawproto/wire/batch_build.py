@@ -234,7 +234,7 @@ class _Plan:
             return
         behind = self.rows[0, self.spans[index][1] :].tobytes()
         end = int(self.starts[0] + self.lengths[0])
-        first = rule.function(self.stack[index], behind + self.tail[int(self.starts[0]) : end].tobytes())
+        first = rule(self.stack[index], behind + self.tail[int(self.starts[0]) : end].tobytes())
         self.write(index, info.name, (first + np.arange(len(self.rows))) & info.mask)
 
     def _checksum(

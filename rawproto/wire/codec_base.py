@@ -59,9 +59,11 @@ def base_names(name: str, layout: Layout) -> dict[str, Any]:
     # In __init__ the fields are plain local names: what it calls must not be hidden by a field called "type".
     for value in (len, type, str, bytes, locals, TypeError, ValueError):
         names[f"_{value.__name__}"] = value
+    names |= {f"_{key}": names[key] for key in ("NAME", "refuse", "start_over", "to_bytes", "to_tuple")}
     names |= {
-        f"_{key}": names[key]
-        for key in ("IP", "NAME", "ip4", "ip16", "refuse", "to_bytes", "to_ip", "to_tuple")
+        "_known4": runtime.ADDRESSES[4].get,
+        "_known16": runtime.ADDRESSES[16].get,
+        "_to_ip": runtime.known_ip,
     }
     for info in (*layout.fields, *layout.views):
         names |= _field_names(info, name)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
-from rawproto.wire.codec_base import Writer, machine_words
+from rawproto.wire.codec_base import WORDS, Writer, machine_words
 from rawproto.wire.field import FieldInfo, Length
 
 if TYPE_CHECKING:
@@ -53,16 +54,20 @@ class DecodeWriter(Writer):
     def _unpack(self, index: int, part: tuple[Run, ...], place: str) -> list[str]:
         """Lines that read a fixed part into ``f_`` variables."""
         targets, after = [], []
+        codes = ""
         for number, run in enumerate(part):
             first = run.fields[0]
             single = len(run.fields) == 1
             if first.kind in ("bytes", "ip4", "ip6"):
                 targets.append(f"f_{first.name}")
+                codes += f"{run.size}s"
             elif first.byteorder == "little":
                 targets.append(f"f_{first.name}")
+                codes += f"{run.size}s"
                 after.append(f"f_{first.name} = fb(f_{first.name}, 'little')")
             else:
-                split = list(machine_words(run.size * 8))
+                split = machine_words(run.size * 8)
+                codes += "".join(WORDS[bits] for _, bits in split)
                 word = f"f_{first.name}" if single else f"w{index}_{number}"
                 if len(split) == 1:
                     targets.append(word)
@@ -73,6 +78,7 @@ class DecodeWriter(Writer):
                     after.append(f"{word} = {' | '.join(terms)}")
                 if not single:
                     after += self._extract(run, word)
+        self.names[f"unpack{index}"] = struct.Struct("!" + codes).unpack_from
         lines = [
             f"{', '.join(targets)}{',' if len(targets) == 1 else ''} = unpack{index}(buffer, {place})",
             *after,

@@ -26,12 +26,15 @@ class InitWriter(Writer):
         body: list[str] = []
         for info in self.layout.fields:
             body += self._conversion(info)
-        if tests := self._init_tests():
-            body.append(f"        if {' or '.join(tests)}: raise _refuse(_type(self), _locals())")
+        for given, tests in self._init_tests():
+            test = " or ".join(tests)
+            if given:
+                test = f"({' or '.join(given)}) and ({test})"
+            body.append(f"        if {test}: raise _refuse(_type(self), _locals())")
         lines += body or ["        pass"]
         lines += [
             "    except (_TypeError, _ValueError) as _error:",
-            "        raise _refuse(_type(self), _locals(), _error) from None",
+            "        return _start_over(self, _locals(), _error)",
         ]
         lines += [f"    self.{info.name} = {info.name}" for info in self.layout.fields]
         lines.append("    self._origin = None")
@@ -56,42 +59,52 @@ class InitWriter(Writer):
             return [f"{pad}{guard}{name} = _M_{name}[{name}]"]
         if info.kind in ("ip4", "ip6"):
             size = 4 if info.kind == "ip4" else 16
-            return [
-                f"{pad}if _type({name}) is _str: {name} = _ip{size}[{name}]",
-                f"{pad}elif _type({name}) is not _IP or _len({name}) != {size}:",
-                f"{pad}    {name} = _to_ip({name}, {size}, _NAME, {name!r})",
-            ]
+            return [f"{pad}{name} = _known{size}({name}) or _to_ip({name}, {size}, _NAME, {name!r})"]
         if info.kind == "bytes":
             size = -1 if info.width is None else info.width // 8
             test = f"_type({name}) is not _bytes" + (f" or _len({name}) != {size}" if size >= 0 else "")
             return [f"{pad}if {test}: {name} = _to_bytes({name}, {size}, _NAME, {name!r})"]
         if info.kind == "options":
-            return [f"{pad}if {name} != (): {name} = _C_{name}({name}, _NAME, {name!r})"]
+            return [f"{pad}if {name} is not _D_{name}: {name} = _C_{name}({name}, _NAME, {name!r})"]
         if info.kind == "list":
             return [f"{pad}if {name} != (): {name} = _to_tuple({name}, _I_{name}, _NAME)"]
         if info.derived is not None:
             return [f"{pad}if {nullable}{name} >> {info.width}: raise _refuse(_type(self), _locals())"]
-        if info.scale != 1:
-            return [f"{pad}if {name} % {info.scale}: raise _refuse(_type(self), _locals())"]
         return []
 
-    def _init_tests(self) -> list[str]:
-        """One test for all plain numbers of a width: their bits together must not reach beyond it."""
-        widths: dict[int, list[str]] = {}
-        for info in self.layout.fields:
-            if info.kind in ("uint", "bool") and info.derived is None:
-                width = (info.width or 0) + (
-                    info.scale.bit_length() - 1 if info.scale & (info.scale - 1) == 0 else 0
-                )
-                if info.scale & (info.scale - 1):
-                    widths.setdefault(info.width or 0, []).append(f"{info.name} // {info.scale}")
-                else:
-                    widths.setdefault(width, []).append(info.name)
-        tests = []
-        for width, names in widths.items():
-            joined = names[0] if len(names) == 1 else f"({' | '.join(names)})"
-            tests.append(f"{joined} >> {width}")
-        return tests
+    def _init_tests(self) -> list[tuple[list[str], list[str]]]:
+        """Tests of the plain numbers, one for all of a width; those that stand at their defaults are not tested.
+
+        Returns pairs: what shows that a value was given (nothing for fields without default), and the tests.
+        """
+        plain = [
+            info for info in self.layout.fields if info.kind in ("uint", "bool") and info.derived is None
+        ]
+        found = []
+        for required in (True, False):
+            widths: dict[int, list[str]] = {}
+            scaled: list[str] = []
+            for info in plain:
+                if info.required is required:
+                    if info.scale == 1:
+                        widths.setdefault(info.width or 0, []).append(info.name)
+                    else:
+                        scaled.append(
+                            f"{info.name} % {info.scale} or {info.name} // {info.scale} >> {info.width}"
+                        )
+            tests = scaled + [
+                f"({' | '.join(names)}) >> {width}" if len(names) > 1 else f"{names[0]} >> {width}"
+                for width, names in widths.items()
+            ]
+            given = [
+                # A number that is 0 by default is tested fastest by its truth.
+                info.name if info.default in (0, False) else f"{info.name} is not _D_{info.name}"
+                for info in plain
+                if not required and not info.required
+            ]
+            if tests:
+                found.append((given, tests))
+        return found
 
     def _lay_over(self, view: FieldInfo) -> list[str]:
         """Lines that write the bits of a view into the fields under it."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from rawproto.errors import DecodeError
 from rawproto.wire.header import Header, _export
+from rawproto.wire.meta import HeaderMeta
 from rawproto.wire.registry import header_of, is_declared
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ H = TypeVar("H", bound=Header)
 MAX_HEADERS = 64
 
 _new = object.__new__
+_from_bytes = int.from_bytes
 
 
 class Datagram:
@@ -30,21 +32,23 @@ class Datagram:
     Attributes:
         headers: tuple of headers.
         payload: bytes behind the innermost header.
-        trailer: bytes behind the end of a received datagram (Ethernet padding), not part of it.
     """
 
-    __slots__ = ("_whole", "headers", "payload", "trailer")
+    __slots__ = ("_received", "headers", "payload")
 
     def __init__(self, headers: tuple[Header, ...] = (), payload: bytes = b"") -> None:
         self.headers = headers
         self.payload = payload
-        self.trailer = b""
-        self._whole: bytes | None = None
+        self._received: tuple[bytes, bytes] | None = None
 
     def __truediv__(self, other: Any) -> Datagram:
         """``datagram / payload``; TypeError behind a payload of bytes, which nothing can follow."""
         if self.payload:
             raise TypeError("nothing can follow a payload of bytes")
+        if type(other) is bytes:
+            joined = _new(Datagram)
+            joined.headers, joined.payload, joined._received = self.headers, other, None
+            return joined
         return join(self.headers, other)
 
     # -- building ----------------------------------------------------------------------------------------------
@@ -57,8 +61,27 @@ class Datagram:
         Raises:
             EncodeError: a value does not fit its field.
         """
-        if self._whole is not None and all(header._untouched for header in self.headers):
-            return self._whole
+        if self._received is not None and all(header._untouched for header in self.headers):
+            return self._received[0]
+        if len(self.headers) == 2:
+            # The common case, without the bookkeeping; what it cannot do, the general way does or refuses.
+            outer, inner = self.headers
+            if outer._origin is None and inner._origin is None:
+                rule = outer._addresses
+                if rule is None:
+                    data = inner._encode(self.payload, None, None)
+                    return outer._encode(data, inner.protocol_number, None)
+                try:
+                    total = _from_bytes(rule(outer, None))
+                except TypeError:  # an address that was assigned as text
+                    return self._build()
+                data = inner._encode(self.payload, None, total)
+                own = total if outer._own_pair and not outer.options else None  # type: ignore[attr-defined]
+                return outer._encode(data, inner.protocol_number, None, own)
+        return self._build()
+
+    def _build(self) -> bytes:
+        """Header by header, from the inside out."""
         addresses: bytes | None = None
         contexts = []
         for header in self.headers:
@@ -74,7 +97,8 @@ class Datagram:
         for header in reversed(self.headers):
             if header._origin is not None:
                 header = header._released(keep_next=number is None)
-            data = header._encode(data, number, contexts.pop())
+            known = contexts.pop()
+            data = header._encode(data, number, None if known is None else _from_bytes(known))
             number = header.protocol_number
         return data
 
@@ -119,11 +143,13 @@ class Datagram:
         whole = _new(cls)
         whole.headers = tuple(headers)
         whole.payload = data[start:end]
-        if stop == len(data):
-            whole.trailer, whole._whole = b"", data
-        else:
-            whole.trailer, whole._whole = data[stop:], data[:stop]
+        whole._received = (data, b"") if stop == len(data) else (data[:stop], data[stop:])
         return whole
+
+    @property
+    def trailer(self) -> bytes:
+        """Bytes behind the end of a received datagram, such as Ethernet padding; not part of it."""
+        return b"" if self._received is None else self._received[1]
 
     # -- access ------------------------------------------------------------------------------------------------
 
@@ -219,11 +245,10 @@ def join(headers: tuple[Header, ...], other: Any) -> Datagram:
         TypeError: ``other`` is none of these.
     """
     joined = _new(Datagram)
-    joined.trailer = b""
-    joined._whole = None
+    joined._received = None
     if type(other) is bytes:
         joined.headers, joined.payload = headers, other
-    elif isinstance(other, Header):
+    elif type(type(other)) is HeaderMeta:
         joined.headers, joined.payload = (*headers, other), b""
     elif isinstance(other, Datagram):
         joined.headers, joined.payload = headers + other.headers, other.payload
@@ -234,7 +259,21 @@ def join(headers: tuple[Header, ...], other: Any) -> Datagram:
     return joined
 
 
-Header._joiner = staticmethod(join)  # type: ignore[method-assign]
+def _over(header: Header, other: Any) -> Datagram:
+    """:func:`join` of one header, its two common cases without a further call."""
+    if type(other) is bytes:
+        joined = _new(Datagram)
+        joined.headers, joined.payload = (header,), other
+    elif type(type(other)) is HeaderMeta:
+        joined = _new(Datagram)
+        joined.headers, joined.payload = (header, other), b""
+    else:
+        return join((header,), other)
+    joined._received = None
+    return joined
+
+
+Header.__truediv__ = _over  # type: ignore[method-assign]
 
 
 def _ip_header(data: bytes) -> Any:

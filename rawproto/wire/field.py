@@ -122,16 +122,27 @@ class NextProtocol:
 class Computed:
     """Any other rule: ``function(header, payload)`` gives the number. It must depend on nothing else.
 
+    The number is shifted right by ``shift`` bits, and cut to the field's width.
+
     Attributes:
         function: the rule.
         initial: whether it only finds a starting value, which nothing else depends on: then a number that was
             received stays when other fields are changed, and none is called wrong.
+        payload_only: whether the rule is ``function(payload)``.
+        shift: low bits of the number that are left out.
         counts: whether the datagrams of a batch take consecutive numbers, from the first one's on.
     """
 
-    function: Callable[[Any, bytes], int]
+    function: Callable[..., int]
+    payload_only: bool = False
+    shift: int = 0
     initial: bool = False
     counts: bool = False
+
+    def __call__(self, header: Any, payload: bytes) -> int:
+        """The number for a header and its payload."""
+        number = self.function(payload) if self.payload_only else self.function(header, payload)
+        return number >> self.shift
 
 
 Rule: TypeAlias = Length | Checksum | NextProtocol | Computed

@@ -46,6 +46,8 @@ class Header(metaclass=HeaderMeta):
     _origin: ClassVar[tuple[bytes, int, int, int, tuple[str, ...]] | None]
     # For headers that carry addresses: (header, addresses so far) -> source + final destination, for pseudo headers.
     _addresses: ClassVar[Any] = None
+    # Whether, without options, these addresses are just the header's own pair, which its checksum sums too.
+    _own_pair: ClassVar[bool] = False
 
     # For bases that parse into one of several subclasses: which one the bytes ask for, and which takes the rest.
     _choose: ClassVar[Any] = None
@@ -55,7 +57,9 @@ class Header(metaclass=HeaderMeta):
 
     if TYPE_CHECKING:
 
-        def _encode(self, payload: bytes, number: int | None, addresses: bytes | None) -> bytes: ...
+        def _encode(
+            self, payload: bytes, number: int | None, addresses: int | None, own: int | None = None
+        ) -> bytes: ...
 
         @staticmethod
         def _decode(buffer: bytes, start: int, end: int, quoted: bool = False) -> Any: ...
@@ -190,15 +194,10 @@ class Header(metaclass=HeaderMeta):
 
     def __truediv__(self, other: Any) -> Datagram:
         """``header / payload``: a :class:`Datagram` of the header and what follows: a header, datagram or bytes."""
-        joined: Datagram = self._joiner((self,), other)
-        return joined
-
-    @staticmethod
-    def _joiner(headers: tuple[Header, ...], other: Any) -> Datagram:
-        # Datagram puts its own function in this place when it is loaded; until then it is loaded here.
+        # The datagram module puts its own function in this place when it is loaded.
         from rawproto.wire.datagram import join
 
-        return join(headers, other)
+        return join((self,), other)
 
     def verify(self) -> list[str]:
         """What is wrong with the header: one sentence a derived field that is not what a build would make it.

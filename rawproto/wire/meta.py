@@ -188,9 +188,11 @@ def _postpone(cls: Any) -> None:
         cls._compile()
         cls.__init__(self, *args, **values)
 
-    def _encode(self: Any, payload: bytes, number: int | None, addresses: bytes | None) -> bytes:
+    def _encode(
+        self: Any, payload: bytes, number: int | None, addresses: int | None, own: Any = None
+    ) -> bytes:
         cls._compile()
-        data: bytes = cls._encode(self, payload, number, addresses)
+        data: bytes = cls._encode(self, payload, number, addresses, own)
         return data
 
     def _decode(buffer: bytes, start: int, end: int, quoted: bool = False) -> Any:

@@ -20,11 +20,14 @@ __all__ = [
     "bad_length",
     "check_value",
     "code_map",
+    "known_ip",
     "list_decoder",
     "list_encoder",
     "misfit",
     "refuse",
+    "retry",
     "short",
+    "start_over",
     "to_bytes",
     "to_tuple",
     "uneven",
@@ -164,6 +167,44 @@ def refuse(header: Any, values: dict[str, Any], error: Exception | None = None) 
     return EncodeError(str(error or "a value does not fit its field"), header.__name__)
 
 
+def start_over(header: Any, values: dict[str, Any], error: Exception) -> None:
+    """Construct ``header`` again with addresses that cannot be hashed (bytearray) as bytes.
+
+    Raises:
+        EncodeError: there is none: a value does not fit.
+    """
+    names = {info.name for info in type(header).fields if info.kind in ("ip4", "ip6")}
+    changed = {
+        name: bytes(values[name]) for name in names if isinstance(values[name], (bytearray, memoryview))
+    }
+    if not changed:
+        raise refuse(type(header), values, error) from None
+    known = {info.name: values[info.name] for info in type(header).fields}
+    header.__init__(**{**known, **changed})
+
+
+def retry(
+    header: Any,
+    payload: bytes,
+    number: int | None,
+    addresses: int | None,
+    values: dict[str, Any],
+    error: Exception,
+) -> bytes:
+    """Encode once more with what was assigned taken as the constructor takes it (text of an address, names of flags).
+
+    Raises:
+        EncodeError: that changes nothing, or a value does not fit.
+    """
+    before = header._values()
+    copy = type(header)(**before)
+    after = copy._values()
+    if all(type(after[name]) is type(value) for name, value in before.items()):
+        raise refuse(type(header), values, error) from None
+    data: bytes = copy._encode(payload, number, addresses)
+    return data
+
+
 def list_encoder(info: FieldInfo) -> Callable[[Iterable[Any]], bytes]:
     """Elements to bytes."""
     element: Any = info.element
@@ -278,6 +319,17 @@ class _Addresses(dict[Any, IP]):
             self.clear()
         self[key] = address
         return address
+
+
+def known_ip(value: Any, size: int, header: str, field: str) -> IP:
+    """``value`` as an IP, remembered where it is text or bytes."""
+    address = to_ip(value, size, header, field)
+    if isinstance(value, (str, bytes)):
+        known = ADDRESSES[size]
+        if len(known) >= _MAX_ADDRESSES:
+            known.clear()
+        known[value] = address
+    return address
 
 
 _MAX_ADDRESSES = 4096

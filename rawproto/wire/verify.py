@@ -46,7 +46,11 @@ def _as_sent(header: Header, payload: bytes, number: int | None, addresses: byte
     if header._untouched and header._origin is not None:
         buffer, start, finish, _, _ = header._origin
         return buffer[start:finish] + payload
-    return header._encode(payload, number, addresses)
+    return header._encode(payload, number, _sum(addresses))
+
+
+def _sum(addresses: bytes | None) -> int | None:
+    return None if addresses is None else int.from_bytes(addresses, "big")
 
 
 def _judge(header: Header, payload: bytes, number: int | None, addresses: bytes | None) -> list[str]:
@@ -88,5 +92,5 @@ def _same_sum(rule: Checksum, value: int, right: int) -> bool:
 def _computed(header: Header, name: str, payload: bytes, number: int | None, addresses: bytes | None) -> int:
     """What a build makes of one derived field, the others as they are."""
     trial = header._with({**header._values(), name: None}, None)
-    built = trial._encode(payload, number, addresses)
+    built = trial._encode(payload, number, _sum(addresses))
     return int(getattr(type(header)._decode(built, 0, len(built), True), name))

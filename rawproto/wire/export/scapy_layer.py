@@ -146,7 +146,9 @@ def _post_build(packet: Any, built: bytes, payload: bytes) -> bytes:
     values = {info.name: _value(info, packet.getfieldval(info.name)) for info in header.fields}
     try:
         made = header(**values)
-        return made._encode(payload, _next_number(packet), _addresses(packet))
+        addresses = _addresses(packet)
+        total = None if addresses is None else int.from_bytes(addresses, "big")
+        return made._encode(payload, _next_number(packet), total)
     except EncodeError:
         # What the declaration refuses scapy still sends, without computing: it is a tool for wrong packets, too.
         return built + payload
