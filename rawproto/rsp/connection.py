@@ -41,14 +41,13 @@ class Connection:
         *,
         address: Any,
         terms: Terms,
-        identifier: int,
         max_datagram: int,
         tell: Callable[[Connection], None],
         touch: Callable[[Connection], None],
         now: int,
         state: State,
     ) -> None:
-        self.identifier = identifier
+        self.identifier = terms.identifier
         """What packets for this connection bear: chosen by this side, and unpredictable."""
         self.accepted_from: Listener | None = None
         """The listener in whose queue the connection waits; None once accepted, or when dialed."""

@@ -1,0 +1,203 @@
+"""Packets that belong to no connection: handshakes, and what is answered to strangers.
+
+A listener keeps nothing for a SYN; a connection is made when its cookie returns. Everything else a stranger sends is
+answered with fewer bytes than it took, or not at all.
+"""
+
+from __future__ import annotations
+
+import typing
+from typing import TYPE_CHECKING, Any
+
+from rawproto.rsp import integrity
+from rawproto.rsp.cookie import CookieJar
+from rawproto.rsp.handshake import Terms, choose, cookie_context, hello_packet, wishes
+from rawproto.rsp.header import VERSION, Common, Hello, Kind, Reset, RSPFlags
+from rawproto.rsp.reasons import Reason
+from rawproto.rsp.replies import Replies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rawproto.rsp.config import RSPConfig
+    from rawproto.rsp.directory import Directory
+    from rawproto.rsp.listener import Listener
+    from rawproto.rsp.ports import Ports
+    from rawproto.rsp.stats import EndpointStats
+
+__all__ = ["Neighbours", "Strangers"]
+
+
+class Neighbours(typing.Protocol):
+    """What an endpoint asks before it answers a stranger's packet that may be meant for somebody else."""
+
+    def listens(self, port: int) -> bool:
+        """Whether another endpoint listens on ``port``."""
+
+    def present(self) -> bool:
+        """Whether there is any other endpoint."""
+
+
+class Strangers:
+    """Listeners, cookies and answers of an endpoint.
+
+    Args:
+        config: settings of the endpoint.
+        entropy: gives that many unpredictable bytes.
+        max_datagram: largest datagram taken.
+        carrier_checks: the link has a checksum over the payload.
+        neighbours: other endpoints that get copies of the same packets.
+        directory: the endpoint's connections.
+        ports: the endpoint's ports.
+        stats: counted in.
+        accept: makes the connection of a CONFIRM whose cookie is right: (listener, our terms, theirs, source, now).
+        now: the clock's time, ns.
+    """
+
+    __slots__ = (
+        "_accept",
+        "_carrier_checks",
+        "_config",
+        "_directory",
+        "_jar",
+        "_max_datagram",
+        "_neighbours",
+        "_ports",
+        "_stats",
+        "features",
+        "listeners",
+        "replies",
+    )
+
+    def __init__(
+        self,
+        config: RSPConfig,
+        *,
+        entropy: Callable[[int], bytes],
+        max_datagram: int,
+        carrier_checks: bool,
+        neighbours: Neighbours | None,
+        directory: Directory,
+        ports: Ports,
+        stats: EndpointStats,
+        accept: Callable[[Listener, Terms, Terms, Any, int], None],
+        now: int,
+    ) -> None:
+        self.listeners: dict[int, Listener] = {}
+        """By port."""
+        self.features = wishes(config, carrier_checks)
+        """What this side offers in a handshake."""
+        self.replies = Replies(entropy)
+        self._config = config
+        self._max_datagram = max_datagram
+        self._carrier_checks = carrier_checks
+        self._neighbours = neighbours
+        self._directory = directory
+        self._ports = ports
+        self._stats = stats
+        self._accept = accept
+        self._jar = CookieJar(entropy, now)
+
+    def on_hello(self, kind: Kind, packet: bytes, source: Any, now: int) -> None:
+        """A SYN or CONFIRM.
+
+        Raises:
+            DecodeError: it is malformed.
+        """
+        if not integrity.verify_one(packet):
+            self._stats.corrupted += 1
+            return
+        hello, _ = Hello.parse(packet)
+        known = self._directory.get(hello.connection) if kind is Kind.CONFIRM else None
+        if known is not None:
+            known.acknowledge()  # a repeated CONFIRM: our answer was lost
+            return
+        listener = self.listeners.get(hello.port)
+        if listener is None:
+            if self._neighbours is not None and self._neighbours.listens(hello.port):
+                return  # not ours to refuse
+            self._stats.refused += 1
+            self._reset(Reason.REFUSED, hello.source_port, hello.identifier, source, now)
+        elif not listener.admits(source):
+            self._stats.not_admitted += 1
+        elif kind is Kind.SYN:
+            self._answer_syn(Terms.of(hello), source, len(packet), now)
+        else:
+            self._on_confirm(listener, hello, Terms.of(hello), source, now)
+
+    def _terms(self, theirs: Terms, identifier: int, features: int) -> Terms:
+        """What this side says of itself; before the accept it takes little."""
+        window = min(self._config.initial_window, self._config.backlog_memory)
+        return Terms(theirs.port, theirs.source_port, identifier, window, self._max_datagram, features)
+
+    def _answer_syn(self, theirs: Terms, source: Any, size: int, now: int) -> None:
+        """Send a cookie and forget the SYN."""
+        identifier, cookie = self._jar.make(cookie_context(source, theirs), now)
+        _, features = choose(self.features, theirs.features)
+        ours = self._terms(theirs, identifier, features)
+        answer = hello_packet(Kind.COOKIE, ours, theirs.identifier, cookie)
+        if len(answer) <= size and self.replies.cookie(answer, source):
+            self._stats.handshakes += 1
+
+    def _on_confirm(self, listener: Listener, hello: Hello, theirs: Terms, source: Any, now: int) -> None:
+        """When the cookie is ours, make the connection."""
+        mine = hello.connection
+        epitaph = self._directory.epitaph(mine)
+        if epitaph is not None:  # a late copy of a CONFIRM whose connection is over
+            self._reset(epitaph, theirs.source_port, theirs.identifier, source, now)
+        elif not self._jar.check(cookie_context(source, theirs), mine, hello.cookie, now):
+            self._stats.cookies_rejected += 1
+        elif listener.full:
+            self._stats.backlog_full += 1
+        else:
+            self._accept(listener, self._terms(theirs, mine, self.features), theirs, source, now)
+
+    def on_other_version(self, packet: bytes, source: Any, now: int) -> None:
+        """A SYN of another version deserves an answer its sender can understand: version 1's RESET."""
+        other_version = packet[4] & 0x0F == Kind.SYN & 0x0F and packet[4] >> 4 != VERSION
+        if other_version and len(packet) > Reset.size and integrity.verify_one(packet):
+            common, _ = Common.parse(packet)
+            listener = self.listeners.get(common.port)
+            if listener is not None and listener.admits(source):
+                self._reset(Reason.VERSION, 0, common.connection, source, now, echo=0)
+
+    def on_unknown(self, kind: Kind, packet: bytes, identifier: int, source: Any, now: int) -> None:
+        """A packet for no connection of ours: tell its sender, with fewer bytes than it sent.
+
+        Raises:
+            DecodeError: it is malformed.
+        """
+        self._stats.unknown += 1
+        common, _ = Common.parse(packet)
+        epitaph = self._directory.epitaph(identifier)
+        if epitaph is None and common.port not in self._ports:
+            return  # meant for another endpoint on this host
+        if common.port not in self.listeners and self._neighbours is not None and self._neighbours.present():
+            return  # a neighbour may dial from the same port
+        sound = integrity.verify_one(packet) or (self._carrier_checks and common.check == 0)
+        if kind in (Kind.DATA, Kind.PROBE) and len(packet) > Reset.size and sound:
+            reason = Reason.UNKNOWN if epitaph is None else epitaph
+            self._reset(reason, 0, identifier, source, now, echo=common.number)
+
+    def _reset(
+        self,
+        reason: Reason,
+        port: int,
+        identifier: int,
+        destination: Any,
+        now: int,
+        *,
+        echo: int | None = None,
+    ) -> None:
+        if not self.replies.may_reset(destination, now):
+            return
+        self._stats.resets_sent += 1
+        reset = Reset(
+            kind=Kind.RESET,
+            flags=RSPFlags(0 if echo is None else RSPFlags.ECHO),
+            port=port,
+            connection=identifier,
+            number=echo or 0,
+            reason=int(reason),
+        )
+        self.replies.reset(integrity.fill_one(bytes(reset)), destination)
