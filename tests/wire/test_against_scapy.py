@@ -158,7 +158,7 @@ def ipv4(draw: Any, *, whole: bool = True) -> Pair:
 
 @st.composite
 def fragments(draw: Any) -> Pair:
-    ours, theirs = draw(ipv4(whole=False))
+    ours, theirs = draw(ipv4(whole=False).filter(lambda pair: pair[0].is_fragment))
     number, payload = draw(u8), draw(data)
     theirs.proto = number
     return ours.replace(protocol=number) / payload, theirs / payload
