@@ -1,5 +1,6 @@
 """The connection pool."""
 
+import contextlib
 import threading
 
 import pytest
@@ -30,11 +31,9 @@ def server(request):
 
         @staticmethod
         def echo(conn):
-            try:
+            with contextlib.suppress(OSError), conn:
                 while data := conn.read():
                     conn.write(data)
-            except OSError:
-                pass
 
         def drop(self):
             for conn in self.conns:
