@@ -43,7 +43,7 @@ WARM = 10_000_000
 class DriverSide(Side):
     """Waits for something about a connection or listener of an endpoint, driving the endpoint meanwhile."""
 
-    __slots__ = ("driver", "gate", "last_news", "poller", "ready", "waiting", "woken")
+    __slots__ = ("driver", "gate", "last_news", "poller", "polling", "ready", "waiting", "woken")
 
     def __init__(self, driver: ThreadDriver, ready: Callable[[], bool]) -> None:
         super().__init__()
@@ -54,6 +54,8 @@ class DriverSide(Side):
         self.gate.acquire()
         self.poller: Poller | None = None
         """What this side's thread polls with while it leads."""
+        self.polling = False
+        """Its thread is in the poll, without the lock."""
         self.woken = False
         self.waiting = False
         self.last_news = 0
@@ -115,13 +117,19 @@ class ThreadDriver(Driver):
             side.woken = False
 
     def tell(self, *sides: DriverSide) -> None:
-        """Something changed about what ``sides`` wait for. Called with the lock held; a leader sees for itself."""
+        """Something changed about what ``sides`` wait for. Called with the lock held.
+
+        The leader sees for itself in its own turn; but the turn may be another thread's that had polled before the
+        leader took the lead, or that gave a command.
+        """
         for side in sides:
             if side.waiting and side.ready():
                 side.last_news = time.monotonic_ns()
                 if side in self._followers:
                     del self._followers[side]
                     side.open_gate()
+                elif side.polling and side.poller is not None:
+                    side.poller.wake()
 
     def _may_lead(self, side: DriverSide) -> bool:
         leader = self._leader
@@ -141,7 +149,7 @@ class ThreadDriver(Driver):
         try:
             # wake() sets the flag before it looks for the poller, so it is seen here or ends the poll.
             while not side.woken:
-                self._poll_and_turn(poller, side.until)
+                self._poll_and_turn(poller, side)
                 if side.ready() or self._leader is not side or self.stopped or side.expired:
                     break
         finally:
@@ -176,21 +184,26 @@ class ThreadDriver(Driver):
             self.lock.acquire()
             self._followers.pop(side, None)
 
-    def _poll_and_turn(self, poller: Poller, deadline: int | None) -> None:
-        """Wait without the lock for the link, a timer or ``deadline``; then do what is to be done."""
+    def _poll_and_turn(self, poller: Poller, side: DriverSide | None) -> None:
+        """Wait without the lock for the link, a timer or the deadline of ``side``; then do what is to be done."""
         until = self.pump.wait_until()
         self._waiting_until = until
+        deadline = None if side is None else side.until
         if deadline is not None and (until is None or deadline < until):
             until = deadline
         poller.watch(POLLIN | POLLOUT if self.pump.blocked else POLLIN)
         timeout = None if until is None else max(until - time.monotonic_ns(), 0)
         self._polling += 1
+        if side is not None:
+            side.polling = True
         self.lock.release()
         try:
             events = poller.wait(timeout)
         finally:
             self.lock.acquire()
             self._polling -= 1
+            if side is not None:
+                side.polling = False
         if not self.stopped:
             self.turn(events)
 

@@ -140,7 +140,7 @@ def test_hundreds_of_connections_on_one_socket(hosts, spawn, descriptors):
             for _ in range(count - 1):
                 dialed.append(rawproto.dial("rsp4", f"{b.address()}:7", timeout=20))
                 accepted.append(listener.accept())
-        assert len(descriptors()) == before
+        assert len(descriptors()) <= before
         for index, conn in enumerate(dialed):
             conn.write(b"%d" % index)
         # In reverse: news of one connection must not be lost while another is waited for.

@@ -1,0 +1,99 @@
+"""Who drives: leaders, followers, the background thread."""
+
+import pytest
+
+import rawproto
+from rawproto.net.rsp_blocking import REGISTRY
+
+NETWORK = "rsp+udp4"
+
+
+@pytest.fixture
+def pair(background):
+    with rawproto.listen(NETWORK, "127.0.0.1:0") as listener:
+        accepting = background(listener.accept)
+        with rawproto.dial(NETWORK, listener.addr, timeout=20) as client, accepting.result() as server:
+            yield client, server
+
+
+def test_news_made_by_another_thread_reaches_the_thread_that_leads(pair, background, wait_until):
+    """A command, or a turn of a thread that had polled before, brings what the leader waits for: nothing arrives
+    any more that would end its poll."""
+    client, _ = pair
+    reading = background(client.read)
+    wait_until(lambda: client._reader.polling)
+    client._stream.abort()
+    with pytest.raises(rawproto.ClosedError):
+        reading.result()
+
+
+def test_a_thread_that_is_served_takes_the_lead_from_one_that_only_waits(pair, background, wait_until):
+    client, server = pair
+    idle = background(client.read)
+    wait_until(lambda: client._reader.polling)
+    with rawproto.listen(NETWORK, "127.0.0.1:0") as other:  # a driver of its own: it must not disturb
+        accepting = background(other.accept)
+        served = rawproto.dial(NETWORK, other.addr, timeout=20)
+        peer = accepting.result()
+        for _ in range(20):
+            peer.write(b"x")
+            assert served.read_exactly(1) == b"x"
+        served.close()
+        peer.close()
+    server.write(b"at last")
+    assert idle.result() == b"at last"
+
+
+def test_a_follower_is_served_while_another_thread_leads(background, wait_until):
+    with rawproto.listen(NETWORK, "127.0.0.1:0") as listener:
+        waiting = background(listener.accept)
+        first = rawproto.dial(NETWORK, listener.addr, timeout=20)
+        one = waiting.result()
+        waiting = background(listener.accept)
+        second = rawproto.dial(NETWORK, listener.addr, timeout=20)
+        other = waiting.result()
+        # Both dialled connections share an endpoint; one thread of the two leads.
+        assert first._reader.driver is second._reader.driver
+        readings = [background(first.read), background(second.read)]
+        wait_until(lambda: first._reader.waiting and second._reader.waiting)
+        other.write(b"second")
+        one.write(b"first")
+        assert [reading.result() for reading in readings] == [b"first", b"second"]
+        for conn in (first, second, one, other):
+            conn.close()
+
+
+def test_the_background_thread_serves_when_nobody_waits(pair, wait_until):
+    _, server = pair
+    server.write(b"x" * 1000)
+    # Nobody reads on the client's side: its acknowledgements are the background thread's work.
+    wait_until(lambda: server.stats().bytes_acknowledged == 1000)
+
+
+def test_dials_share_an_endpoint_and_unlike_configs_do_not(pair):
+    client, server = pair
+    address = server.local_addr
+    with rawproto.dial(NETWORK, address, timeout=20) as same:
+        assert same._reader.driver is client._reader.driver
+    config = rawproto.RSPConfig(congestion="newreno")
+    with rawproto.dial(NETWORK, address, timeout=20, config=config) as other:
+        assert other._reader.driver is not client._reader.driver
+        assert other.stats().congestion == "newreno"
+
+
+def test_a_fault_of_the_core_is_an_error_for_everybody_and_not_a_hang(pair, background, wait_until, caplog):
+    client, server = pair
+    reading = background(client.read)
+    wait_until(lambda: client._reader.polling)
+
+    def fault(batch, now):
+        raise ZeroDivisionError("made by the test")
+
+    client._reader.driver.endpoint.handle_datagrams = fault
+    server.write(b"x")
+    with pytest.raises(ConnectionAbortedError, match="made by the test"):
+        reading.result()
+    with pytest.raises(ConnectionAbortedError):
+        client.write(b"x")
+    assert client._reader.driver not in list(REGISTRY)
+    caplog.clear()
