@@ -46,6 +46,7 @@ class Connection:
         touch: Callable[[Connection], None],
         now: int,
         state: State,
+        entropy: Callable[[int], bytes],
     ) -> None:
         self.identifier = terms.identifier
         """What packets for this connection bear: chosen by this side, and unpredictable."""
@@ -60,6 +61,7 @@ class Connection:
             tell=lambda: tell(self),
             now=now,
             state=state,
+            entropy=entropy,
         )
         self.inbound = Inbound(self._core)
         """Takes packets; for the endpoint."""
@@ -280,6 +282,16 @@ class Connection:
         self._core.agree(theirs)
         self._core.heard(now)
         self.acknowledge()
+
+    def on_met(self, theirs: Terms, now: int) -> None:
+        """Both sides dialed, and the peer returned our cookie (simultaneous open)."""
+        self._core.met(theirs, now)
+        self.acknowledge()
+
+    def question(self, now: int) -> None:
+        """Something came that only a peer without this connection would send: ask it."""
+        if self.inbound.challenge(now):
+            self._touch(self)
 
     def on_accepted(self) -> None:
         """The application took the connection out of the backlog: it may receive more now."""

@@ -44,12 +44,15 @@ class CookieJar:
         self._rotate(now)
         return _derive(self._current, context)
 
-    def check(self, context: bytes, identifier: int, cookie: bytes, now: int) -> bool:
-        """Whether this jar made ``cookie`` and ``identifier`` for ``context``, not too long ago."""
+    def check(self, context: bytes, identifier: int | None, cookie: bytes, now: int) -> bool:
+        """Whether this jar made ``cookie`` and ``identifier`` for ``context``, not too long ago.
+
+        Without ``identifier`` the cookie alone counts.
+        """
         self._rotate(now)
         for key in (self._current, self._previous):
             expected, good = _derive(key, context)
-            if hmac.compare_digest(good, cookie) and expected == identifier:
+            if hmac.compare_digest(good, cookie) and identifier in (None, expected):
                 return True
         return False
 

@@ -7,6 +7,7 @@ packets, :mod:`~rawproto.rsp.outbound` makes them, :mod:`~rawproto.rsp.deadlines
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from rawproto.errors import ConnectionAborted, OpError
 from rawproto.protocol import SECOND
 from rawproto.rsp import integrity
 from rawproto.rsp.acks import MAX_ACK_DELAY
+from rawproto.rsp.challenge import ChallengeLimit
 from rawproto.rsp.congestion.base import controller
 from rawproto.rsp.handshake import choose, hello_packet
 from rawproto.rsp.header import DATA_HEADER_SIZE, Hello, Kind, Reset
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from rawproto.rsp.handshake import Terms
     from rawproto.rsp.trace import Trace
 
-__all__ = ["Core", "TimedOutError"]
+__all__ = ["Core", "Doubt", "TimedOutError"]
 
 FIN_WAIT = 60 * SECOND
 """How long the peer's half may stay open after the application closed and all was delivered (Linux tcp_fin_timeout)."""
@@ -42,6 +44,14 @@ MAX_RETRY = 3 * SECOND
 """Longest wait: a dialer says every few seconds that it is there (RFC 6298 section 5.7 restarts at 3 s)."""
 MIN_CONFIRM_RETRY = SECOND // 20
 """Shortest wait for the listener's first word after the CONFIRM."""
+
+
+@dataclasses.dataclass(slots=True)
+class Doubt:
+    """What a RESET said that may be forged, and the first packet number used after it."""
+
+    reason: int
+    number: int
 
 
 class TimedOutError(ConnectionAborted, TimeoutError):
@@ -61,9 +71,12 @@ class Core:
         "acks_received",
         "acks_sent",
         "address",
+        "challenges",
         "config",
         "control",
         "corrupted",
+        "doubt",
+        "entropy",
         "epitaph",
         "error",
         "hello",
@@ -94,8 +107,13 @@ class Core:
         tell: Callable[[], None],
         now: int,
         state: State,
+        entropy: Callable[[int], bytes],
     ) -> None:
         self.config = config
+        self.entropy = entropy
+        self.challenges = ChallengeLimit()
+        self.doubt: Doubt | None = None
+        """A RESET that was not exact, while the peer is questioned about it."""
         self.address = address
         self.terms = terms
         self.peer_identifier = 0
@@ -177,6 +195,13 @@ class Core:
         self._machine.move(State.CONFIRMING)
         self._handshake_tries = 0
         self.send_hello(now)
+        self.tell()
+
+    def met(self, theirs: Terms, now: int) -> None:
+        """The peer, which we dialed, dialed us at the same time and took our cookie."""
+        self.agree(theirs)
+        self._machine.move(State.ESTABLISHED)
+        self.heard(now)
         self.tell()
 
     def agree(self, theirs: Terms) -> None:

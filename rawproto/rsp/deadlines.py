@@ -63,6 +63,8 @@ class Deadlines:
                 self._on_idle(now)
             case Timer.DRAIN:
                 self._on_drain(now)
+            case Timer.DOUBT:
+                self._inbound.settle_doubt(now)
             case Timer.PACE:
                 pass  # to be polled for packets is all it is for
 

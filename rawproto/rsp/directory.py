@@ -27,13 +27,14 @@ class Directory:
     connections that ended are kept as long as a cookie lives, so that a late CONFIRM does not bring one back.
     """
 
-    __slots__ = ("_by_peer", "_connections", "_dialing", "_entropy", "_recent")
+    __slots__ = ("_by_peer", "_connections", "_dialed_from", "_dialing", "_entropy", "_recent")
 
     def __init__(self, entropy: Callable[[int], bytes]) -> None:
         self._entropy = entropy
         self._connections: dict[int, Connection] = {}
         self._by_peer: dict[bytes, Connection] = {}
         self._dialing: dict[bytes, Connection] = {}
+        self._dialed_from: dict[int, Connection] = {}
         self._recent: OrderedDict[int, tuple[int, Reason]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -69,6 +70,11 @@ class Directory:
     def add_dialing(self, connection: Connection) -> None:
         """``connection`` sent its SYN."""
         self._dialing[connection.hello[:_QUOTED]] = connection
+        self._dialed_from[connection.local] = connection
+
+    def dialed_from(self, port: int) -> Connection | None:
+        """The connection that was dialed from our ``port``."""
+        return self._dialed_from.get(port)
 
     def dialed(self, connection: Connection) -> None:
         """The SYN of ``connection`` was answered."""
@@ -93,6 +99,8 @@ class Directory:
         if self._by_peer.get(key := _key(connection.peer_identifier)) is connection:
             del self._by_peer[key]
         self.dialed(connection)
+        if self._dialed_from.get(connection.local) is connection:
+            del self._dialed_from[connection.local]
         recent = self._recent
         recent[connection.identifier] = now + COOKIE_LIFETIME, connection.epitaph
         while recent and (len(recent) > _RECENT or next(iter(recent.values()))[0] < now):

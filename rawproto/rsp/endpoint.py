@@ -16,7 +16,7 @@ from rawproto.rsp.config import RSPConfig
 from rawproto.rsp.connection import Connection
 from rawproto.rsp.directory import Directory
 from rawproto.rsp.handshake import Terms
-from rawproto.rsp.header import COMMON_SIZE, DATA_HEADER_SIZE, Hello, Kind, Reset
+from rawproto.rsp.header import COMMON_SIZE, DATA_HEADER_SIZE, Hello, Kind, Reset, RSPFlags
 from rawproto.rsp.listener import Listener
 from rawproto.rsp.ports import Ports, check_port
 from rawproto.rsp.schedule import Schedule
@@ -63,6 +63,7 @@ class Endpoint(Protocol):
     ) -> None:
         self.config = config or RSPConfig()
         self.stats = EndpointStats()
+        self._entropy = entropy
         self._max_datagram = min(max_datagram, self.config.max_datagram or max_datagram)
         self._directory = Directory(entropy)
         self._ports = Ports(self.config.source_port_range, entropy)
@@ -203,14 +204,14 @@ class Endpoint(Protocol):
         try:
             if kind is Kind.SYN or kind is Kind.CONFIRM:
                 self._strangers.on_hello(kind, packet, source, now)
+            elif kind is Kind.RESET and (connection is None or packet[5] & RSPFlags.ECHO):
+                self._handle_stray_reset(packet, identifier, now)
             elif connection is not None:
                 if kind is Kind.COOKIE:
                     self._handle_cookie(connection, packet, now)
                 else:
                     connection.inbound.on_packet(kind, packet, now)
                 self.touch(connection)
-            elif kind is Kind.RESET:
-                self._handle_stray_reset(packet, identifier, now)
             else:
                 self._strangers.on_unknown(kind, packet, identifier, source, now)
         except DecodeError:
@@ -302,6 +303,7 @@ class Endpoint(Protocol):
             touch=self.touch,
             now=now,
             state=state,
+            entropy=self._entropy,
         )
         if self.config.trace is not None:
             side = "client" if state is State.SYN_SENT else "server"

@@ -9,6 +9,8 @@ import numpy as np
 from rawproto.errors import ConnectionRefused
 from rawproto.rsp import integrity
 from rawproto.rsp.ack_packet import decode_ranges
+from rawproto.rsp.acks import MAX_ACK_DELAY
+from rawproto.rsp.core import Doubt
 from rawproto.rsp.header import DATA_HEADER_SIZE, Ack, Common, Data, Kind, Reset
 from rawproto.rsp.reasons import Reason, reset_error
 from rawproto.rsp.receiver import StreamViolationError
@@ -29,6 +31,10 @@ __all__ = ["Inbound"]
 
 _MAX_NUMBER = 1 << 62
 """No sender comes near; beyond it arithmetic on 64-bit columns would not be safe."""
+RESET_WINDOW = 1 << 20
+"""How far beyond the expected number a RESET's may lie: more packets than any window holds."""
+DOUBT_TIMEOUTS = 3
+"""Probe timeouts in which a questioned peer has to be heard."""
 _CE = 3
 """Congestion experienced (RFC 3168 section 5)."""
 
@@ -191,17 +197,54 @@ class Inbound:
 
     def _on_reset(self, reset: Reset, now: int) -> None:
         core = self._core
-        if reset.flags.ECHO and not self._echo_counts(reset.number):
+        if core.state is State.DRAINING:
+            return  # only the quiet time is left: nothing to be ended (RFC 1337)
+        if reset.flags.ECHO:
+            if not self._echo_counts(reset.number):
+                return
+            if core.receiver.stream.complete and self._arrived(reset.reason):
+                core.end(None, now)  # only the last acknowledgements were lost
+                return
+        elif not self._exact(reset, now):
             return
-        if core.sender.stream.finished and core.receiver.stream.complete:
-            core.end(None, now)  # both halves are done: only the quiet time was left
-            return
-        if reset.flags.ECHO and core.receiver.stream.complete and self._arrived(reset.reason):
-            core.end(None, now)  # only the last acknowledgements were lost
-            return
+        self._end_by_reset(reset.reason, now)
+
+    def _exact(self, reset: Reset, now: int) -> bool:
+        """Whether a RESET states the very number that the peer's next packet would have (RFC 5961 section 3.2).
+
+        A smaller one is old. A larger one may be right when packets before it were lost: the peer is questioned.
+        """
+        core = self._core
+        expected = core.receiver.acks.largest + 1
+        if reset.number == expected:
+            return True
+        in_window = expected < reset.number <= expected + RESET_WINDOW
+        if in_window and core.doubt is None and self.challenge(now):
+            core.doubt = Doubt(reset.reason, core.recovery.sent.next)
+            wait = DOUBT_TIMEOUTS * core.recovery.rtt.probe_timeout(MAX_ACK_DELAY)
+            core.timers.set(Timer.DOUBT, now + wait)
+        return False
+
+    def challenge(self, now: int) -> bool:
+        """Ask the peer whether it still knows the connection: it acknowledges a PROBE, or resets with ECHO."""
+        core = self._core
+        if core.closed or not core.challenges.allows(now, core.entropy):
+            return False
+        core.ping_due = True
+        return True
+
+    def settle_doubt(self, now: int) -> None:
+        """The time to answer is over: a peer that acknowledged nothing sent since is gone, as the RESET claimed."""
+        core = self._core
+        doubt, core.doubt = core.doubt, None
+        if doubt is not None and core.recovery.loss.largest_acknowledged < doubt.number:
+            self._end_by_reset(doubt.reason, now)
+
+    def _end_by_reset(self, reason: int, now: int) -> None:
+        core = self._core
         local, remote = f"port {core.terms.source_port}", f"{core.address} port {core.terms.port}"
         connecting = core.state in (State.SYN_SENT, State.CONFIRMING)
-        core.end(reset_error(reset.reason, connecting=connecting, local=local, remote=remote), now)
+        core.end(reset_error(reason, connecting=connecting, local=local, remote=remote), now)
 
     def _arrived(self, reason: int) -> bool:
         """Whether the peer, which no longer knows the connection, has got everything."""

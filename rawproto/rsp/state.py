@@ -29,7 +29,7 @@ class State(enum.Enum):
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.SYN_SENT: frozenset({State.CONFIRMING, State.CLOSED}),
+    State.SYN_SENT: frozenset({State.CONFIRMING, State.ESTABLISHED, State.CLOSED}),
     State.CONFIRMING: frozenset({State.ESTABLISHED, State.CLOSING, State.CLOSED}),
     State.ESTABLISHED: frozenset({State.CLOSING, State.DRAINING, State.CLOSED}),
     State.CLOSING: frozenset({State.DRAINING, State.CLOSED}),

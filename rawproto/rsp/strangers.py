@@ -14,12 +14,15 @@ from rawproto.rsp.cookie import CookieJar
 from rawproto.rsp.handshake import Terms, choose, cookie_context, hello_packet, wishes
 from rawproto.rsp.header import VERSION, Common, Hello, Kind, Reset, RSPFlags
 from rawproto.rsp.reasons import Reason
+from rawproto.rsp.rendezvous import Meeting, meeting
 from rawproto.rsp.replies import Replies
+from rawproto.rsp.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rawproto.rsp.config import RSPConfig
+    from rawproto.rsp.connection import Connection
     from rawproto.rsp.directory import Directory
     from rawproto.rsp.listener import Listener
     from rawproto.rsp.ports import Ports
@@ -109,8 +112,11 @@ class Strangers:
             return
         hello, _ = Hello.parse(packet)
         known = self._directory.get(hello.connection) if kind is Kind.CONFIRM else None
-        if known is not None:
+        if known is not None and known.state is not State.SYN_SENT:
             known.acknowledge()  # a repeated CONFIRM: our answer was lost
+            return
+        dialed = self._directory.dialed_from(hello.port)
+        if dialed is not None and self._meet(dialed, kind, hello, source, len(packet), now):
             return
         listener = self.listeners.get(hello.port)
         if listener is None:
@@ -121,7 +127,8 @@ class Strangers:
         elif not listener.admits(source):
             self._stats.not_admitted += 1
         elif kind is Kind.SYN:
-            self._answer_syn(Terms.of(hello), source, len(packet), now)
+            theirs = Terms.of(hello)
+            self._answer_syn(cookie_context(source, theirs), None, theirs, source, len(packet), now)
         else:
             self._on_confirm(listener, hello, Terms.of(hello), source, now)
 
@@ -130,9 +137,31 @@ class Strangers:
         window = min(self._config.initial_window, self._config.backlog_memory)
         return Terms(theirs.port, theirs.source_port, identifier, window, self._max_datagram, features)
 
-    def _answer_syn(self, theirs: Terms, source: Any, size: int, now: int) -> None:
-        """Send a cookie and forget the SYN."""
-        identifier, cookie = self._jar.make(cookie_context(source, theirs), now)
+    def _meet(
+        self, connection: Connection, kind: Kind, hello: Hello, source: Any, size: int, now: int
+    ) -> bool:
+        """A SYN or CONFIRM to a port that we dialed from; false when it has nothing to do with that."""
+        theirs = Terms.of(hello)
+        context = cookie_context(source, theirs) + connection.identifier.to_bytes(8, "big")
+        match meeting(connection, kind, hello, theirs, source):
+            case Meeting.STRANGER:
+                return False
+            case Meeting.YIELD:
+                self._answer_syn(context, connection.identifier, theirs, source, size, now)
+            case Meeting.CONFIRM if self._jar.check(context, None, hello.cookie, now):
+                self._directory.dialed(connection)
+                connection.on_met(theirs, now)
+                self._directory.add_peer(connection)
+            case Meeting.RESTARTED:
+                connection.question(now)
+        return True
+
+    def _answer_syn(
+        self, context: bytes, known_as: int | None, theirs: Terms, source: Any, size: int, now: int
+    ) -> None:
+        """Send a cookie and forget the SYN; ``known_as`` is our identifier when there is one already."""
+        derived, cookie = self._jar.make(context, now)
+        identifier = derived if known_as is None else known_as
         _, features = choose(self.features, theirs.features)
         ours = self._terms(theirs, identifier, features)
         answer = hello_packet(Kind.COOKIE, ours, theirs.identifier, cookie)
@@ -170,14 +199,19 @@ class Strangers:
         self._stats.unknown += 1
         common, _ = Common.parse(packet)
         epitaph = self._directory.epitaph(identifier)
-        if epitaph is None and common.port not in self._ports:
-            return  # meant for another endpoint on this host
-        if common.port not in self.listeners and self._neighbours is not None and self._neighbours.present():
-            return  # a neighbour may dial from the same port
+        if epitaph is None and not self._ours(common.port):
+            return
         sound = integrity.verify_one(packet) or (self._carrier_checks and common.check == 0)
         if kind in (Kind.DATA, Kind.PROBE) and len(packet) > Reset.size and sound:
             reason = Reason.UNKNOWN if epitaph is None else epitaph
             self._reset(reason, 0, identifier, source, now, echo=common.number)
+
+    def _ours(self, port: int) -> bool:
+        """Whether a packet to ``port`` cannot be meant for another endpoint on this host."""
+        if port in self.listeners:
+            return True
+        # A neighbour may dial from the same port.
+        return port in self._ports and not (self._neighbours is not None and self._neighbours.present())
 
     def _reset(
         self,

@@ -26,6 +26,8 @@ class Timer(enum.IntEnum):
     """Nothing was heard for the idle timeout: the connection is dead."""
     DRAIN = 7
     """The quiet time after the close is over, or the peer's half stayed open too long."""
+    DOUBT = 8
+    """A peer that was questioned because of a doubtful RESET did not answer."""
 
 
 class TimerTable:
