@@ -427,6 +427,18 @@ class Pair:
         """Packets of one side, of one kind."""
         return [each for each in self.packets if each.sender == sender and kind in (None, each.kind)]
 
+    def tables(self, name: str) -> dict[str, Any]:
+        """Everything of an endpoint and its parts that could hold something for each peer, by name."""
+        endpoint = self.endpoints[name]
+        parts: list[Any] = [endpoint, endpoint._directory, endpoint._schedule, endpoint._strangers]
+        found = {"ports": endpoint._ports._users}
+        for part in parts:
+            for attribute in getattr(part, "__slots__", None) or vars(part):
+                value = getattr(part, attribute)
+                if isinstance(value, dict | list | deque | set):
+                    found[attribute] = value
+        return found
+
     def digest(self) -> str:
         """A hash of every packet sent and when."""
         digest = hashlib.sha256()

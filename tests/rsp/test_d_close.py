@@ -235,6 +235,25 @@ class TestD6LastAcknowledgement:
         assert isinstance(server.error, TimeoutError)
         assert client.state is State.ESTABLISHED
 
+    def test_the_answer_is_given_also_where_others_share_the_packets(self, pair):
+        # On raw sockets several endpoints see the same packets; who ended the connection knows it was its own.
+        class Others:
+            def listens(self, port):
+                return False
+
+            def present(self):
+                return True
+
+        p = pair()
+        p.a._strangers._neighbours = Others()
+        client, server = p.open()
+        client.close(p.now)
+        p.run(lambda: server.at_eof)
+        server.close(p.now)
+        p.links["a"].drop = lambda packet: packet.kind == "ACK"
+        p.run(lambda: client.closed and server.closed, 25)
+        assert (client.error, server.error) == (None, None)
+
 
 class TestD7QuietTime:
     def draining(self, pair):

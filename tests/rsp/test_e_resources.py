@@ -33,9 +33,8 @@ class TestE3ManyConnections:
         for endpoint in (p.a, p.b):
             assert endpoint.poll_timeout() is None
             assert endpoint.poll_transmit(p.now) is None
-            tables = {name: value for name, value in vars(endpoint).items() if isinstance(value, dict)}
-            left = {name for name, value in tables.items() if value}
-            assert left <= {"_recent", "_listeners", "_ports"}
+        assert {name for name, table in p.tables("a").items() if table} <= {"_recent"}
+        assert {name for name, table in p.tables("b").items() if table} <= {"_recent", "listeners", "ports"}
 
     def test_idle_connections_are_small(self, pair):
         p = pair()
@@ -200,9 +199,8 @@ class TestI7Restart:
         p.send(old, b"before")
         p.run_for(1)
         restarted = type(p)(seed=99).b
-        restarted.listen(1200, now=p.now)
+        p.listener = restarted.listen(1200, now=p.now)
         p.endpoints["b"] = restarted
-        p.listener = restarted._listeners[1200]
         p.send(old, b"after")
         p.run(lambda: old.closed, 5)
         assert isinstance(old.error, ConnectionReset)

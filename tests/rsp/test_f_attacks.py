@@ -353,9 +353,8 @@ class TestF20HashFlooding:
         for number in range(200):
             give(p, "b", *self.opening(p, Terms(9, PORT, (number + 1) << 48, 1000, 1400, 3)), source="x")
         assert len(listener) == 200
-        for table in vars(p.b).values():
-            if isinstance(table, dict):
-                assert not any(isinstance(key, int) and key & 0xFFFF_FFFF_FFFF == 0 for key in table)
+        for table in p.tables("b").values():
+            assert not any(isinstance(key, int) and key & 0xFFFF_FFFF_FFFF == 0 for key in table)
         assert len({connection.identifier % 1024 for connection in p.b.connections}) > 100
 
     def opening(self, p, terms, source="x"):
