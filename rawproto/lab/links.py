@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 from rawproto.errors import LabError
 from rawproto.lab import plan, wiring
 from rawproto.lab.faults import FORWARD, ImpairedLink
+from rawproto.lab.settling import settle
 from rawproto.lab.switch import Switch
 from rawproto.lab.wiring import Port
 
@@ -81,7 +82,12 @@ class PlainLink(LabLink):
         wiring.connect(self.a_port, self.b_port, device_mtu)
         plug_in(a, self.a_port, offloads=True)
         plug_in(b, self.b_port, offloads=True)
+        self._make_ready()
+
+    def _make_ready(self) -> None:
         introduce(self.a_port, self.b_port)
+        for port in (self.a_port, self.b_port):
+            settle(port)
 
     def _refuse(self) -> NoReturn:
         raise LabError(f"{self!r} is a bare cable, which cannot do that; make it with relay=True")
@@ -101,7 +107,7 @@ class PlainLink(LabLink):
         wiring.set_up(self.a_port, up)
         if up:
             wiring.restore(self.a_port)
-            introduce(self.a_port, self.b_port)
+            self._make_ready()
 
     def _apply(self, direction: str, spec: Impairments) -> None:
         if spec != self._specs[direction]:

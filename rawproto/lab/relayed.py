@@ -19,6 +19,7 @@ from rawproto.lab.faults import BACKWARD, FORWARD
 from rawproto.lab.links import LabLink, host_port, introduce, plug_in
 from rawproto.lab.netns import Namespace
 from rawproto.lab.rules import Packet, Rule, Rules
+from rawproto.lab.settling import settle
 from rawproto.lab.wiring import Port
 
 if TYPE_CHECKING:
@@ -72,13 +73,18 @@ class RelayedLink(LabLink):
         self.b_port = host_port(number, 2, b, a, b_addresses)
         self.namespace = Namespace(f"relay{number}")
         children.watch(self.namespace)
-        for name, port, end in (("a", self.a_port, 1), ("b", self.b_port, 2)):
-            inner = Port(self.namespace, name, plan.mac_for(number, end, relay=True))
+        inners = [
+            Port(self.namespace, name, plan.mac_for(number, end, relay=True))
+            for name, end in (("a", 1), ("b", 2))
+        ]
+        for port, inner in zip((self.a_port, self.b_port), inners, strict=True):
             wiring.connect(port, inner, device_mtu)
             wiring.configure(inner, offloads=False)
         plug_in(a, self.a_port, offloads=False)
         plug_in(b, self.b_port, offloads=False)
         introduce(self.a_port, self.b_port)
+        for port in (*inners, self.a_port, self.b_port):
+            settle(port)
         self._start(children, device_mtu)
 
     def __repr__(self) -> str:

@@ -2,10 +2,10 @@
 
 Everything here runs in the resident thread of the namespace it changes, and leaves nothing running there.
 
-Addresses are usable at once: duplicate address detection is off for each (``IFA_F_NODAD``), and interfaces make no
-link-local address of their own (``IFLA_INET6_ADDR_GEN_MODE`` none), so the kernel solicits no routers either. The
-two ends of a link know each other's hardware address for good, so no ARP or neighbour discovery comes between the
-packets of a test.
+Addresses come without duplicate address detection (``IFA_F_NODAD``; for what the kernel still does in the background
+:mod:`rawproto.lab.settling` waits), and interfaces make no link-local address of their own
+(``IFLA_INET6_ADDR_GEN_MODE`` none), so the kernel solicits no routers either. The two ends of a link know each other's
+hardware address for good, so no ARP or neighbour discovery comes between the packets of a test.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The links under test: each kind is a factory of ends that reach one another by address."""
 
 import dataclasses
-import time
 
 import pytest
 
@@ -9,7 +8,6 @@ from rawproto.addr import IP, IPAddr, UDPAddr
 from rawproto.link.memory import MemoryNetwork
 from rawproto.link.packet import PacketLink
 from rawproto.link.raw import RawLink
-from rawproto.link.rtnetlink import RoutingSocket
 from rawproto.link.udp import UDPLink
 
 HOSTS = {4: ("127.0.0.1", "127.0.0.2", "127.0.0.3"), 6: ("fd00::1", "fd00::2", "::1")}
@@ -87,9 +85,6 @@ def wired_kind(lab, version, make, segments=1):
         b_addresses=[WIRED[v][n] + subnet[v] for v in (4, 6) for n in (1, 3)],
     )
 
-    for n, host in enumerate((a, b, a, b)):
-        settle(host, IP(WIRED[6][n]))
-
     def open_end(n, **options):
         with (a, b, a)[n]:
             return make(IP(WIRED[version][n]), **options)
@@ -104,19 +99,6 @@ def wired_kind(lab, version, make, segments=1):
         UDPAddr(foreign, 9) if is_udp else IPAddr(foreign),
         segments=segments,
     )
-
-
-def settle(host, address):
-    """Wait until the kernel takes packets to ``address``: it adds an IPv6 address's own route a moment later."""
-    with host:
-        routing = RoutingSocket()
-    for _ in range(2000):
-        route = routing.route(bytes(address))
-        if route is not None and not route.is_unicast:
-            routing.close()
-            return
-        time.sleep(0.001)
-    raise RuntimeError(f"{host} never got {address}")
 
 
 def udp_end(ip, **options):
