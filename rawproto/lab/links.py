@@ -166,7 +166,6 @@ def plug_in(host: Host, port: Port, *, offloads: bool) -> None:
 
 
 def introduce(one: Port, other: Port) -> None:
-    """Wait for both ends to be up, and tell each the hardware address of the other (behind a switch they ask)."""
+    """Tell each end the hardware address of the other; behind a switch they find one another by themselves."""
     for here, there in ((one, other), (other, one)):
-        wiring.wait_until_ready(here)
         wiring.add_neighbour(here, [str(address.ip) for address in there.addresses], there.mac)

@@ -15,7 +15,6 @@ import fcntl
 import ipaddress
 import socket
 import struct
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,16 +39,12 @@ __all__ = [
     "remove",
     "restore",
     "set_up",
-    "wait_until_ready",
 ]
 
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 IFA_F_NODAD = 0x02  # include/uapi/linux/if_addr.h
 IN6_ADDR_GEN_MODE_NONE = 1  # include/uapi/linux/if_link.h
-
-RT_TABLE_LOCAL = 255  # include/uapi/linux/rtnetlink.h
-READY_TIMEOUT = 10.0
 
 # include/uapi/linux/sockios.h, include/uapi/linux/ethtool.h
 SIOCETHTOOL = 0x8946
@@ -173,35 +168,6 @@ def add_bridge(namespace: Namespace, name: str) -> None:
             ip.link("set", index=index, state="up")
 
     namespace.run(work)
-
-
-def wait_until_ready(port: Port) -> None:
-    """Wait until the kernel has taken note that both ends of a cable are up.
-
-    It does so in a work queue of its own. Until then it drops what is sent on the interface, and takes what arrives
-    for one of the interface's IPv6 addresses for somebody else's.
-    """
-
-    def work() -> None:
-        end = time.monotonic() + READY_TIMEOUT
-        with _netlink() as ip:
-            index = _index(ip, port.name)
-            while not _is_ready(ip, index, port):
-                if time.monotonic() > end:
-                    raise LabError(f"interface {port.name} is not up after {READY_TIMEOUT:.0f} s")
-                time.sleep(0.001)
-
-    port.namespace.run(work)
-
-
-def _is_ready(ip: Any, index: int, port: Port) -> bool:
-    (link,) = ip.get_links(index)
-    if link.get_attr("IFLA_OPERSTATE") != "UP":
-        return False
-    local = {
-        route.get_attr("RTA_DST") for route in ip.get_routes(family=socket.AF_INET6, table=RT_TABLE_LOCAL)
-    }
-    return all(str(address.ip) in local for address in port.addresses if address.version == 6)
 
 
 def enslave(port: Port, bridge: str) -> None:
