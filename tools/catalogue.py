@@ -16,4 +16,7 @@ TOOLS: dict[str, str] = {
     "dissector": "Print a Wireshark dissector in Lua, for RSP or headers of your own.",
     "doctor": "Say why sending raw IP would fail here, and how to mend it.",
     "lookup": "Look up names, addresses and DNS records.",
+    "serve": "Serve a folder to rawproto get and rawproto put.",
+    "get": "Fetch files and folders from a server that rawproto serve runs.",
+    "put": "Send files and folders to a server that rawproto serve runs.",
 }

@@ -1,0 +1,55 @@
+"""What serve, get and put have in common on the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .quantity import SPAN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["DEFAULT_PORT", "become_caller", "client_options", "server_address"]
+
+DEFAULT_PORT = 1201
+"""Beside the port of the daytime example."""
+
+
+def client_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that get and put share."""
+    for option in (
+        click.option("--overwrite", is_flag=True, help="Replace files that exist and differ."),
+        click.option("-v", "--verbose", is_flag=True, help="Name each file on stderr when it is done."),
+        click.option(
+            "-w",
+            "--wait",
+            type=SPAN,
+            default="30s",
+            show_default=True,
+            help="Give up after this long without a word from the server.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def server_address(text: str) -> str:
+    """``text`` with the default port where it names none."""
+    from rawproto import AddrError, join_host_port, split_host_port
+
+    with contextlib.suppress(AddrError):
+        split_host_port(text)
+        return text
+    return join_host_port(text.removeprefix("[").removesuffix("]"), str(DEFAULT_PORT))
+
+
+def become_caller() -> None:
+    """Under sudo, become the user who called it: the sockets are open, and the files are that user's."""
+    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "0") != "0":
+        from rawproto import drop_privileges
+
+        drop_privileges()
