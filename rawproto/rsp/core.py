@@ -124,7 +124,7 @@ class Core:
         """The last ICMP error: never final once established, but worth telling when the peer stays silent."""
         self.trace: Trace | None = None
         self.recovery = Recovery(
-            controller(config.congestion)(max_datagram - DATA_HEADER_SIZE, now), MAX_ACK_DELAY, now
+            controller(config.congestion)(max_datagram - DATA_HEADER_SIZE, now), MAX_ACK_DELAY, now, entropy
         )
         self.sender = Sender(SendStream(config.send_buffer), self.recovery, max_datagram)
         self.receiver = Receiver(terms.window, config.receive_window, max_datagram - DATA_HEADER_SIZE)

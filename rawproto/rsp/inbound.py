@@ -167,6 +167,9 @@ class Inbound:
             core.persist_tries = 0
         outcome = core.recovery.on_ack(ranges, ack.largest, ack.delay * 1000, ack.marks, now)
         settled = outcome.acknowledged
+        if settled.lied:
+            core.violated("a packet number that was skipped was acknowledged", now)
+            return
         for start, stop in settled.stream:
             stream.on_acknowledged(start, stop)
         if settled.fin:

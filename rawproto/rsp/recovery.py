@@ -14,9 +14,10 @@ from rawproto.rsp.loss import AckOutcome, LossDetector
 from rawproto.rsp.pacer import Pacer
 from rawproto.rsp.rtt import RTTEstimator
 from rawproto.rsp.sent import SentPackets, Settled
+from rawproto.rsp.skipper import Skipper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -35,6 +36,7 @@ class Recovery:
         "_episode_start",
         "_first_sent_at",
         "_marks_seen",
+        "_skipper",
         "blocked_by_application",
         "controller",
         "loss",
@@ -46,8 +48,15 @@ class Recovery:
         "spurious_losses",
     )
 
-    def __init__(self, controller: CongestionController, max_ack_delay: int, now: int) -> None:
+    def __init__(
+        self,
+        controller: CongestionController,
+        max_ack_delay: int,
+        now: int,
+        entropy: Callable[[int], bytes],
+    ) -> None:
         self.sent = SentPackets()
+        self._skipper = Skipper(entropy)
         self.rtt = RTTEstimator()
         self.loss = LossDetector(self.sent, self.rtt)
         self.controller = controller
@@ -86,15 +95,23 @@ class Recovery:
         self, now: int, offsets: NDArray[np.int64], lengths: NDArray[np.int64], size: int, carries: int
     ) -> int:
         """Enter a batch of packets of ``size`` payload bytes together; the first has the number returned."""
+        if self.sent.next >= self._skipper.at:
+            self._skip(now)
         first = self.sent.append(now, offsets, lengths, size, carries, self._rate_snapshot(now))
         self._after_sending(now, size)
         return first
 
     def on_sent_one(self, now: int, offset: int, size: int, carries: int) -> int:
         """Enter one packet of ``size`` payload bytes; it has the number returned."""
+        if self.sent.next >= self._skipper.at:
+            self._skip(now)
         number = self.sent.append_one(now, offset, size, carries, self._rate_snapshot(now))
         self._after_sending(now, size)
         return number
+
+    def _skip(self, now: int) -> None:
+        self.sent.skip(now)
+        self._skipper.skipped(self.sent.next)
 
     def _rate_snapshot(self, now: int) -> tuple[int, int, int]:
         if not self.sent.packets_in_flight:

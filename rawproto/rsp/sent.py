@@ -27,6 +27,7 @@ CARRIES_PROBE = 4
 _IN_FLIGHT = 1
 _ACKNOWLEDGED = 2
 _LOST = 3
+_SKIPPED = 4
 
 _INITIAL_ROWS = 64
 _KEEP_SETTLED = 1024
@@ -47,6 +48,7 @@ class Settled:
         stream: stream ranges they carried, half-open.
         fin: one of them carried the end of the stream.
         probes: numbers of path probes among them.
+        lied: a number that was skipped is among them: nobody can have received it.
         oldest: the least number (losses only).
         oldest_sent_at: when that one was sent, ns (losses only).
         spurious: packets acknowledged after they had been declared lost.
@@ -62,6 +64,7 @@ class Settled:
     stream: list[tuple[int, int]] = dataclasses.field(default_factory=list)
     fin: bool = False
     probes: list[int] = dataclasses.field(default_factory=list)
+    lied: bool = False
     oldest: int = -1
     oldest_sent_at: int = 0
     spurious: int = 0
@@ -171,6 +174,12 @@ class SentPackets:
         self.bytes_in_flight += size
         return row
 
+    def skip(self, now: int) -> None:
+        """Use up a number without sending a packet."""
+        self.append_one(now, 0, 0, 0)
+        self._state[self.next - 1 - self._base] = _SKIPPED
+        self.packets_in_flight -= 1
+
     def mark_fin(self, number: int) -> None:
         """Packet ``number`` also carries the end of the stream."""
         self._carries[number - self._base] |= CARRIES_FIN
@@ -236,7 +245,8 @@ class SentPackets:
         states[:] = _ACKNOWLEDGED
 
     def _acknowledge_lost(self, low: int, states: NDArray[np.uint8], largest: int, into: Settled) -> None:
-        """Some of these were declared lost before, wrongly: note by how much they were late."""
+        """Some of these were declared lost before, wrongly: note by how much they were late. Or never sent at all."""
+        into.lied = into.lied or bool((states == _SKIPPED).any())
         late = np.flatnonzero(states == _LOST)
         if not len(late):
             return
