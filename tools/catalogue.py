@@ -15,6 +15,8 @@ TOOLS: dict[str, str] = {
     "trace": "Draw a connection trace, or say in words what limited the transfer.",
     "dissector": "Print a Wireshark dissector in Lua, for RSP or headers of your own.",
     "doctor": "Say why sending raw IP would fail here, and how to mend it.",
+    "lab": "Run programs on the hosts of a network that a TOML file describes.",
+    "soak": "Run a scenario with many seeds in the simulator; a stopped campaign goes on.",
     "lookup": "Look up names, addresses and DNS records.",
     "serve": "Serve a folder to rawproto get and rawproto put.",
     "get": "Fetch files and folders from a server that rawproto serve runs.",

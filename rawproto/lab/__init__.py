@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rawproto.lab.campaign import Outcome as Outcome
     from rawproto.lab.campaign import Report as Report
+    from rawproto.lab.campaign import find_scenario as find_scenario
     from rawproto.lab.campaign import run_campaign as run_campaign
     from rawproto.lab.fates import Decisions as Decisions
     from rawproto.lab.fates import Fate as Fate
@@ -51,6 +52,7 @@ _MODULE_OF = {
     "SimLink": "rawproto.lab.simlink",
     "Simulation": "rawproto.lab.simulation",
     "Topology": "rawproto.lab.topology",
+    "find_scenario": "rawproto.lab.campaign",
     "run_campaign": "rawproto.lab.campaign",
 }
 

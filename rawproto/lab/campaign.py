@@ -1,7 +1,7 @@
 """Campaigns: a scenario run with many seeds, on any executor, stopped and resumed at will.
 
-Results go to a file of JSON lines as they come, one line a seed. A campaign that finds the file there does only what
-is not in it yet. A worker that dies costs its current seeds, which are done again.
+Results go to a file of JSON lines as they come: the scenario, then one line a seed. A campaign that finds the file
+there does only what is not in it yet. A worker that dies costs its current seeds, which are done again.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import os
 import time
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from pathlib import Path
@@ -18,10 +19,9 @@ from rawproto.errors import LabError
 from rawproto.lab.simulation import Simulation
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["Outcome", "Report", "run_campaign"]
+__all__ = ["Outcome", "Report", "find_scenario", "run_campaign"]
 
 CHUNK = 20
 # A chunk that breaks its worker so often is at fault itself.
@@ -75,11 +75,16 @@ class Report:
 
 def run_seeds(scenario: str, seeds: list[int]) -> list[Outcome]:
     """Run a scenario, "module:function", with each of some seeds; what a worker does."""
-    function = _find(scenario)
+    function = find_scenario(scenario)
     return [_run_seed(function, seed) for seed in seeds]
 
 
-def _find(scenario: str) -> Callable[[Simulation], Any]:
+def find_scenario(scenario: str) -> Callable[[Simulation], Any]:
+    """The function that "module:function" names.
+
+    Raises:
+        LabError: there is none.
+    """
     module, _, name = scenario.partition(":")
     try:
         function: Callable[[Simulation], Any] = getattr(importlib.import_module(module), name)
@@ -110,7 +115,7 @@ def run_campaign(
     scenario: str,
     seeds: Iterable[int],
     *,
-    results: str | os.PathLike[str],
+    results: str | os.PathLike[str] | None = None,
     make_executor: Callable[[], Executor] = ProcessPoolExecutor,
     chunk: int = CHUNK,
     on_progress: Callable[[int, int], None] | None = None,
@@ -120,22 +125,25 @@ def run_campaign(
     Args:
         scenario: "module:function"; the function takes a Simulation and raises when something is wrong.
         seeds: all seeds of the campaign, those done already too.
-        results: file for the outcomes, one JSON line a seed; what is in it is not done again.
+        results: file for the outcomes, one JSON line a seed; what is in it is not done again. None keeps none.
         make_executor: makes the executor; called again when a worker died and took the executor with it.
         chunk: seeds handed to a worker at a time.
         on_progress: called with the number of seeds done and of all.
 
     Raises:
-        LabError: the scenario is not found, or a chunk of seeds kills its worker every time.
+        LabError: the scenario is not found, the file is of another scenario, or a chunk of seeds kills its worker
+            every time.
     """
-    _find(scenario)
+    find_scenario(scenario)
     wanted = list(dict.fromkeys(seeds))
-    path = Path(results)
+    path = Path(os.devnull if results is None else results)
+    _check_owner(path, scenario)
     done = {outcome.seed: outcome for outcome in _read(path)}
     open_seeds = [seed for seed in wanted if seed not in done]
     chunks = [open_seeds[start : start + chunk] for start in range(0, len(open_seeds), chunk)]
     with path.open("a", encoding="utf-8") as file:
-        file.write("\n" if file.tell() else "")  # behind a line that was being written when it was stopped
+        # Behind a line that was being written when it was stopped.
+        file.write("\n" if file.tell() else json.dumps({"scenario": scenario}) + "\n")
         for outcomes in _work(scenario, chunks, make_executor):
             for outcome in outcomes:
                 done[outcome.seed] = outcome
@@ -144,6 +152,18 @@ def run_campaign(
             if on_progress is not None:
                 on_progress(sum(seed in done for seed in wanted), len(wanted))
     return Report(scenario, tuple(done[seed] for seed in sorted(wanted)))
+
+
+def _check_owner(path: Path, scenario: str) -> None:
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as file:
+        try:
+            owner = json.loads(file.readline()).get("scenario", scenario)
+        except (ValueError, AttributeError):
+            return
+    if owner != scenario:
+        raise LabError(f"{path} holds outcomes of {owner}; give {scenario} a file of its own")
 
 
 def _read(path: Path) -> Iterator[Outcome]:

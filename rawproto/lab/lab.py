@@ -147,6 +147,11 @@ class Lab:
         return link
 
     @property
+    def links(self) -> tuple[LabLink, ...]:
+        """All links, in the order in which they were made."""
+        return tuple(self._links)
+
+    @property
     def namespaces(self) -> list[int]:
         """Inode numbers of the lab's network namespaces, as ``readlink /proc/*/ns/net`` shows them."""
         hosts = [host.namespace.ident for host in self._hosts.values()]

@@ -117,6 +117,19 @@ def test_a_stopped_campaign_resumes(tmp_path: Path) -> None:
     assert f"seed {seed}: AssertionError: 20 came twice" in str(report)
 
 
+def test_a_file_of_another_scenario_is_left_alone(tmp_path: Path) -> None:
+    results = tmp_path / "r.jsonl"
+    run_campaign("scenarios:passes", range(2), results=results, make_executor=threads)
+    before = results.read_text()
+    with pytest.raises(LabError, match=r"r\.jsonl holds outcomes of scenarios:passes"):
+        run_campaign("scenarios:needs_two", range(4), results=results, make_executor=threads)
+    assert results.read_text() == before
+
+
+def test_a_campaign_needs_no_file() -> None:
+    assert len(run_campaign("scenarios:passes", range(3), make_executor=threads).outcomes) == 3
+
+
 def test_a_dead_workers_seeds_are_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAWPROTO_TEST_MARK", str(tmp_path / "mark"))
     report = run_campaign(
