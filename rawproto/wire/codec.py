@@ -32,6 +32,8 @@ def compile_codec(
 ) -> tuple[dict[str, Any], str]:
     """The functions ``__init__``, ``_encode`` and ``_decode`` of a header class, and their source.
 
+    Where ``__init__`` has a short way, ``_init_all`` is the one with all parameters.
+
     Args:
         name: the class's name.
         layout: its fields.
@@ -46,5 +48,6 @@ def compile_codec(
     file = f"<rawproto codec of {name} {id(layout):x}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     exec(compile(source, file, "exec"), names)  # noqa: S102 - our own text, as in dataclasses
-    functions = {key: names[key] for key in ("__init__", "_encode", "_decode")}
+    keys = ("__init__", "_init_all", "_encode", "_decode")
+    functions = {key: names[key] for key in keys if key in names}
     return {**functions, "_names": names}, source

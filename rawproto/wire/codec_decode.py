@@ -19,6 +19,8 @@ class DecodeWriter(Writer):
 
     def lines(self) -> list[str]:
         """Source of ``_decode(buffer, start, end, quoted) -> header``; its ``_origin`` tells where it ends."""
+        # Fields whose variable holds what the attribute will be.
+        self.finished: set[str] = set()
         lines = ["def _decode(buffer, start, end, quoted=False):"]
         body = [f"if end - start < {self.layout.size}: raise short(cls, buffer, start, end)"]
         place, known = "start", True
@@ -95,13 +97,24 @@ class DecodeWriter(Writer):
     def _extract(self, run: Run, word: str) -> list[str]:
         """Lines that take a run's fields out of its word."""
         lines, shift = [], run.size * 8
+        rare = all(_is_rare(info) for info in run.fields)
         for position, info in enumerate(run.fields):
             shift -= info.width or 0
             text = f"{word} >> {shift}" if shift else word
             if position:
                 text = f"{text} & {info.mask:#x}"
+            if rare:
+                text = f"{text} == 1" if info.kind == "bool" else _scaled(f"({text})", info)
             lines.append(f"f_{info.name} = {text}")
-        return lines
+        if not rare:
+            return lines
+        zeros = [
+            f"    {' = '.join(f'f_{info.name}' for info in run.fields if info.kind == kind)} = {zero}"
+            for kind, zero in (("bool", "False"), ("uint", "0"))
+            if any(info.kind == kind for info in run.fields)
+        ]
+        self.finished |= {info.name for info in run.fields}
+        return [f"if {word}:", *(f"    {line}" for line in lines), "else:", *zeros]
 
     def _header_end(self) -> list[str]:
         """Lines that set ``limit``, where the variable fields of the header must end."""
@@ -191,10 +204,22 @@ class DecodeWriter(Writer):
     def _read_back(self, info: FieldInfo) -> str:
         """Expression of the attribute made of a decoded number."""
         name = f"f_{info.name}"
+        if info.name in self.finished:
+            return name
         if info.kind in ("enum", "flags"):
             return f"_M_{info.name}[{name}]"
         if info.kind == "bool":
             return f"{name} == 1"
         if info.kind in ("ip4", "ip6"):
             return f"ip{4 if info.kind == 'ip4' else 16}[{name}]"
-        return f"{name} * {info.scale}" if info.scale != 1 else name
+        return _scaled(name, info)
+
+
+def _scaled(text: str, info: FieldInfo) -> str:
+    return f"{text} * {info.scale}" if info.scale != 1 else text
+
+
+def _is_rare(info: FieldInfo) -> bool:
+    """Whether a bit field is a plain number or flag that is 0 in most packets: a word of these is tested as one."""
+    plain = info.kind in ("uint", "bool") and info.derived is None and info.constant is None
+    return plain and info.default in (0, False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from rawproto.errors import DecodeError
 from rawproto.wire.header import Header, _export
 from rawproto.wire.meta import HeaderMeta
-from rawproto.wire.registry import header_of, is_declared
+from rawproto.wire.registry import HEADERS, is_declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,8 @@ class Datagram:
     def __init__(self, headers: tuple[Header, ...] = (), payload: bytes = b"") -> None:
         self.headers = headers
         self.payload = payload
-        self._received: tuple[bytes, bytes] | None = None
+        # What came: buffer, offset and end of the first header in it, end of its payload; as in Header._origin.
+        self._received: tuple[bytes, int, int, int, tuple[str, ...]] | None = None
 
     def __truediv__(self, other: Any) -> Datagram:
         """``datagram / payload``; TypeError behind a payload of bytes, which nothing can follow."""
@@ -61,23 +62,17 @@ class Datagram:
         Raises:
             EncodeError: a value does not fit its field.
         """
-        if self._received is not None and all(header._untouched for header in self.headers):
-            return self._received[0]
-        if len(self.headers) == 2:
+        headers = self.headers
+        if self._received is not None and all(header._untouched for header in headers):
+            return self._received[0][: self._received[3]]
+        if len(headers) == 2:
             # The common case, without the bookkeeping; what it cannot do, the general way does or refuses.
-            outer, inner = self.headers
-            if outer._origin is None and inner._origin is None:
-                rule = outer._addresses
-                if rule is None:
-                    data = inner._encode(self.payload, None, None)
-                    return outer._encode(data, inner.protocol_number, None)
-                try:
-                    total = _from_bytes(rule(outer, None))
-                except TypeError:  # an address that was assigned as text
-                    return self._build()
-                data = inner._encode(self.payload, None, total)
-                own = total if outer._own_pair and not outer.options else None  # type: ignore[attr-defined]
-                return outer._encode(data, inner.protocol_number, None, own)
+            outer, inner = headers
+            simple = outer._origin is None and inner._origin is None and outer._own_pair
+            if simple and not outer.options:  # type: ignore[attr-defined]
+                whole: bytes | None = outer._encode(self.payload, None, None, inner)
+                if whole is not None:
+                    return whole
         return self._build()
 
     def _build(self) -> bytes:
@@ -88,10 +83,14 @@ class Datagram:
             contexts.append(addresses)
             rule = header._addresses
             if rule is not None:
+                before = addresses
                 try:
-                    addresses = rule(header, addresses)
-                except TypeError:  # an address that was assigned as text: take it as the constructor would
-                    addresses = rule(header.replace(), addresses)
+                    addresses = rule(header, before)
+                except TypeError:
+                    addresses = None
+                if not isinstance(addresses, bytes):
+                    # Addresses that were assigned as text: take them as the constructor would.
+                    addresses = rule(header.replace(), before)
         data = self.payload
         number: int | None = None
         for header in reversed(self.headers):
@@ -122,34 +121,32 @@ class Datagram:
             DecodeError: a header is broken; names it, the field, and the offset in that header.
         """
         data = buffer if type(buffer) is bytes else bytes(buffer)
-        kind: Any = first if first is not None else _ip_header(data)
-        headers: list[Header] = []
-        start, end, stop = 0, len(data), len(data)
-        while kind is not None and len(headers) < MAX_HEADERS:
+        if first is None:
+            first = _ip_header(data)
+        header = first._decode(data, 0, len(data), quoted)
+        whole = _new(cls)
+        whole._received = _, _, start, end, _ = header._origin
+        headers: tuple[Header, ...] = (header,)
+        while header._following is not None:
+            kind = header._following()
+            if kind is None or len(headers) == MAX_HEADERS:
+                break
             try:
                 header = kind._decode(data, start, end, quoted)
             except DecodeError:
-                if headers and (quoted or is_declared(kind)):
+                if quoted or is_declared(kind):
                     break
                 raise
             _, _, start, end, _ = header._origin
-            if not headers:
-                stop = end
-            headers.append(header)
-            following = header._following
-            if following is None:
-                break
-            kind = following()
-        whole = _new(cls)
-        whole.headers = tuple(headers)
+            headers = (*headers, header)
+        whole.headers = headers
         whole.payload = data[start:end]
-        whole._received = (data, b"") if stop == len(data) else (data[:stop], data[stop:])
         return whole
 
     @property
     def trailer(self) -> bytes:
         """Bytes behind the end of a received datagram, such as Ethernet padding; not part of it."""
-        return b"" if self._received is None else self._received[1]
+        return b"" if self._received is None else self._received[0][self._received[3] :]
 
     # -- access ------------------------------------------------------------------------------------------------
 
@@ -279,7 +276,9 @@ Header.__truediv__ = _over  # type: ignore[method-assign]
 def _ip_header(data: bytes) -> Any:
     """The IP header class that the first byte asks for."""
     version = data[0] >> 4 if data else 0
-    if version == 4 or version == 6:
-        return header_of(4 if version == 4 else 41)
+    if version == 4:
+        return HEADERS[4]
+    if version == 6:
+        return HEADERS[41]
     reason = "the datagram is empty" if not data else f"is {version}, must be 4 or 6"
     raise DecodeError(reason, "Datagram", "version", 0)

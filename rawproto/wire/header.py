@@ -46,7 +46,8 @@ class Header(metaclass=HeaderMeta):
     _origin: ClassVar[tuple[bytes, int, int, int, tuple[str, ...]] | None]
     # For headers that carry addresses: (header, addresses so far) -> source + final destination, for pseudo headers.
     _addresses: ClassVar[Any] = None
-    # Whether, without options, these addresses are just the header's own pair, which its checksum sums too.
+    # Whether, without options, these addresses are just the header's own pair, which its checksum sums too: its
+    # _encode then takes the header inside, too.
     _own_pair: ClassVar[bool] = False
 
     # For bases that parse into one of several subclasses: which one the bytes ask for, and which takes the rest.
@@ -58,7 +59,7 @@ class Header(metaclass=HeaderMeta):
     if TYPE_CHECKING:
 
         def _encode(
-            self, payload: bytes, number: int | None, addresses: int | None, own: int | None = None
+            self, payload: bytes, number: int | None, addresses: int | None, inner: Header | None = None
         ) -> bytes: ...
 
         @staticmethod

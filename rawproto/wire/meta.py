@@ -93,7 +93,7 @@ class HeaderMeta(type):
         import inspect
 
         cls._compile()
-        signature = inspect.signature(vars(cls)["__init__"])
+        signature = inspect.signature(vars(cls).get("_init_all", vars(cls)["__init__"]))
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
     def _compile(cls) -> None:
@@ -189,11 +189,10 @@ def _postpone(cls: Any) -> None:
         cls.__init__(self, *args, **values)
 
     def _encode(
-        self: Any, payload: bytes, number: int | None, addresses: int | None, own: Any = None
-    ) -> bytes:
+        self: Any, payload: bytes, number: int | None, addresses: int | None, inner: Any = None
+    ) -> Any:
         cls._compile()
-        data: bytes = cls._encode(self, payload, number, addresses, own)
-        return data
+        return cls._encode(self, payload, number, addresses, inner)
 
     def _decode(buffer: bytes, start: int, end: int, quoted: bool = False) -> Any:
         cls._compile()
@@ -222,9 +221,10 @@ def _chooser(cls: Any) -> Any:
 def _install(cls: Any, functions: Mapping[str, Any]) -> None:
     """Put the compiled functions on the class."""
     functions["_names"]["cls"] = cls
-    for key in ("__init__", "_encode"):
+    for key in functions.keys() & {"__init__", "_init_all", "_encode"}:
         function = functions[key]
-        function.__qualname__ = f"{cls.__qualname__}.{key}"
+        # Its name is seen in Python's own errors about parameters.
+        function.__qualname__ = f"{cls.__qualname__}.{key.replace('_init_all', '__init__')}"
         function.__module__ = cls.__module__
         setattr(cls, key, function)
     if vars(cls).get("_choose") is None:
