@@ -18,7 +18,6 @@ from .output import emit_json, json_option
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rawproto import Lab
     from rawproto.lab import Host, LabLink, Topology
 
 __all__ = ["command"]
@@ -125,9 +124,10 @@ def _in_lab(
         if name not in _names_of(plan):
             raise click.UsageError(f"there is no host {name}; there are {', '.join(_names_of(plan))}")
     userns.ensure()
-    with Lab() as lab:
+    if capture is not None:
+        capture.mkdir(parents=True, exist_ok=True)
+    with Lab(captures=capture) as lab:
         hosts: dict[str, Host] = _captured(plan, capture).build(lab)
-        _capture_links(lab, capture)
         surroundings = {**os.environ, **_environment(hosts)}
         if verbose:
             _introduce(hosts, on)
@@ -177,14 +177,6 @@ def _captured(plan: Topology, capture: Path | None) -> Topology:
         return plan
     links = tuple((a, b, {"relay": True, **words}) for a, b, words in plan.links)
     return dataclasses.replace(plan, links=links)
-
-
-def _capture_links(lab: Lab, folder: Path | None) -> None:
-    if folder is None:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, link in enumerate(lab.links, 1):
-        link.capture(folder / f"{number}-{link.a.name}-{link.b.name}.pcapng")
 
 
 def _environment(hosts: dict[str, Host]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rawproto.errors import LabError
@@ -37,12 +38,25 @@ class Lab:
 
     Needs the right to make network namespaces: root, or a user namespace (:mod:`rawproto.lab.userns`).
 
+    Args:
+        name: for people.
+        captures: a folder; each link with the relay in it writes a pcapng file there from its first packet on.
+        capture_limit: bytes of packets after which such a file gets no more; None for no limit.
+
     Attributes:
         name: for people.
     """
 
-    def __init__(self, name: str = "lab") -> None:
+    def __init__(
+        self,
+        name: str = "lab",
+        *,
+        captures: str | os.PathLike[str] | None = None,
+        capture_limit: int | None = None,
+    ) -> None:
         self.name = name
+        self._captures = None if captures is None else Path(captures)
+        self._capture_limit = capture_limit
         self._owner = os.getpid()
         self._children = Children()
         self._hosts: dict[str, Host] = {}
@@ -142,6 +156,9 @@ class Lab:
         else:
             link = PlainLink(number, a, b, a_addresses=a_addresses, b_addresses=b_addresses, device_mtu=mtu)
         self._links.append(link)
+        if self._captures is not None and link.means == "relay":
+            path = self._captures / f"{len(self._links)}-{a.name}-{b.name}.pcapng"
+            link.capture(path, limit=self._capture_limit)
         if any(isinstance(host, Router) for host in self._hosts.values()):
             set_routes(list(self._hosts.values()), self._links)
         return link

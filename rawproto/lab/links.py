@@ -51,8 +51,11 @@ class LabLink(ImpairedLink):
         return ()
 
     @abc.abstractmethod
-    def capture(self, path: str | os.PathLike[str] | None) -> None:
-        """Write what passes to a pcapng file from now on; None ends the capture, as closing the lab does."""
+    def capture(self, path: str | os.PathLike[str] | None, *, limit: int | None = None) -> None:
+        """Write what passes to a pcapng file from now on; None ends the capture, as closing the lab does.
+
+        After ``limit`` bytes of packets no more are written.
+        """
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -135,7 +138,7 @@ class PlainLink(LabLink):
     def _decisions(self, direction: str) -> Decisions:
         self._refuse()
 
-    def capture(self, path: str | os.PathLike[str] | None) -> None:
+    def capture(self, path: str | os.PathLike[str] | None, *, limit: int | None = None) -> None:
         """A bare cable has nobody to write; make the link with ``relay=True``."""
         if path is not None:
             self._refuse()

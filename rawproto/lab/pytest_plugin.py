@@ -9,11 +9,15 @@ ordinary user the whole run moves into a user namespace of its own; the ini sett
 - ``off``: never.
 
 Where neither way is open such tests are skipped with the reason; ``--require-netns`` makes that a failure.
+
+What passed through the relays of the fixture ``lab`` is captured, up to :data:`CAPTURE_LIMIT` a link. When the test
+fails, the report names the files, which stay with pytest's other temporary files; else they go.
 """
 
 from __future__ import annotations
 
 import functools
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +26,8 @@ from rawproto.errors import PrivilegeError
 from rawproto.lab import userns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
 
     from rawproto.lab.lab import Lab
     from rawproto.lab.simulation import Simulation
@@ -31,6 +36,11 @@ __all__: list[str] = []
 
 _MODES = ("auto", "early", "off")
 _FIXTURES = frozenset({"lab"})
+
+CAPTURE_LIMIT = 4 << 20
+"""Bytes of packets a link: enough to see what went wrong, little enough to be written for every test."""
+_failed = pytest.StashKey[bool]()
+_lab = pytest.StashKey["tuple[Lab, Path]"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,6 +53,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--simulation-seed", type=int, default=0, help="seed of the fixture simulation (default 0)"
+    )
+    group.addoption(
+        "--lab-capture",
+        choices=("failed", "all", "off"),
+        default="failed",
+        help="whose captures of the links of the fixture lab are kept (default: those of failed tests)",
     )
     parser.addini(
         "rawproto_userns",
@@ -129,10 +145,46 @@ def simulation(request: pytest.FixtureRequest) -> Simulation:
     return made
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Name the captures in the report of a test that failed."""
+    report = yield
+    if report.failed:
+        item.stash[_failed] = True
+        if _lab in item.stash and report.when != "teardown":
+            report.sections.append(("lab: what passed on its links", _told(*item.stash[_lab])))
+    return report
+
+
+def _told(lab: Lab, folder: Path) -> str:
+    """A line for each link: where its capture is, or why there is none."""
+    lines = []
+    for link in lab.links:
+        paths = [
+            path for path in folder.glob("*.pcapng") if path.stem.endswith(f"-{link.a.name}-{link.b.name}")
+        ]
+        where = (
+            " ".join(map(str, sorted(paths))) or "a bare cable, not captured (relay=True puts a relay in it)"
+        )
+        lines.append(f"{link.a.name} - {link.b.name}: {where}")
+    return "\n".join(lines) or "the lab has no links"
+
+
 @pytest.fixture
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """An empty :class:`rawproto.Lab` of the test's own, taken apart after the test."""
     from rawproto.lab.lab import Lab
 
-    with Lab(request.node.name) as made:
-        yield made
+    keep = request.config.getoption("--lab-capture")
+    if keep == "off":
+        with Lab(request.node.name) as made:
+            yield made
+        return
+    folder = tmp_path_factory.mktemp("lab")
+    try:
+        with Lab(request.node.name, captures=folder, capture_limit=CAPTURE_LIMIT) as made:
+            request.node.stash[_lab] = made, folder
+            yield made
+    finally:
+        if keep == "failed" and not request.node.stash.get(_failed, False):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -119,12 +119,12 @@ class Relay:
         """Let go of the packets held under a token."""
         return self._lines[direction].release(token, time.monotonic_ns())
 
-    def do_capture(self, path: str | None, names: tuple[str, str]) -> None:
+    def do_capture(self, path: str | None, names: tuple[str, str], limit: int | None) -> None:
         """Write what passes to a file from now on; None ends the capture."""
         if self._tap is not None:
             self._tap.close()
         ends = {"forward": (0, 1), "backward": (1, 0)}
-        self._tap = None if path is None else Tap(path, names, ends)
+        self._tap = None if path is None else Tap(path, names, ends, limit)
         for line in self._lines.values():
             line.tap = self._tap
 

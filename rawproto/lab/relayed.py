@@ -176,14 +176,15 @@ class RelayedLink(LabLink):
             )
             return None
 
-    def capture(self, path: str | os.PathLike[str] | None) -> None:
+    def capture(self, path: str | os.PathLike[str] | None, *, limit: int | None = None) -> None:
         """Write what passes to a pcapng file from now on; None ends the capture, as closing the lab does.
 
         Each end is an interface of the capture: a packet is there when it comes from a host, and again on the other
-        end when it is delivered. Wireshark and tshark open the file.
+        end when it is delivered. Wireshark and tshark open the file. After ``limit`` bytes of packets
+        no more are written.
         """
         where = None if path is None else str(Path(path).absolute())
-        self._command("capture", where, (self.a.name, self.b.name))
+        self._command("capture", where, (self.a.name, self.b.name), limit)
 
     def close(self) -> None:
         """End the relay and let its namespace go. Harmless when called again."""
