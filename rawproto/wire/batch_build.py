@@ -47,30 +47,40 @@ def build_batch(header: Header | Datagram, payloads: Any, **columns: Any) -> Bat
     stack = header.headers if isinstance(header, Datagram) else (header,)
     if isinstance(header, Datagram) and header.payload:
         raise EncodeError("a template has no payload of its own; pass it in payloads", "Datagram", "payload")
-    tail, starts, lengths = _flat(payloads)
-    plan = _Plan(stack, len(lengths), tail, starts, lengths)
+    tail, starts, lengths, size = _flat(payloads)
+    plan = _Plan(stack, tail, starts, lengths, size)
     given = plan.fill(columns)
     plan.derive(given)
     return Batch(plan.rows, None, tail, starts, lengths)
 
 
-def _flat(payloads: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-    """Payloads as one flat buffer with starts and lengths."""
+def _flat(payloads: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], int | None]:
+    """Payloads as one flat buffer with starts and lengths, and the length of all where they have but one."""
     if isinstance(payloads, np.ndarray):
         if payloads.ndim != 2 or payloads.dtype != np.uint8:
             raise EncodeError(f"an array of payloads is uint8 (n, w), not {payloads.dtype} {payloads.shape}")
         count, width = payloads.shape
         flat = np.ascontiguousarray(payloads).reshape(-1)
-        return flat, np.arange(count, dtype=np.int64) * width, np.full(count, width, dtype=np.int64)
+        return flat, *_even(count, width), width
     try:
         flat = np.frombuffer(b"".join(payloads), dtype=np.uint8)
-        lengths = np.fromiter(map(len, payloads), dtype=np.int64, count=len(payloads))
-        if int(lengths.sum()) != len(flat):  # a view of items wider than a byte has another len
-            sizes = (memoryview(payload).nbytes for payload in payloads)
-            lengths = np.fromiter(sizes, dtype=np.int64, count=len(payloads))
+        sizes = list(map(len, payloads))
+        count = len(sizes)
+        # The commonest list has one size throughout: counting it is faster than an array of all sizes.
+        if count and sizes.count(sizes[0]) == count and sizes[0] * count == len(flat):
+            return flat, *_even(count, sizes[0]), sizes[0]
+        if sum(sizes) != len(flat):  # a view of items wider than a byte has another len
+            sizes = [memoryview(payload).nbytes for payload in payloads]
     except TypeError:
         raise EncodeError("payloads are a sequence of bytes-likes or a uint8 array (n, w)") from None
-    return flat, np.cumsum(lengths) - lengths, lengths
+    lengths = np.array(sizes, dtype=np.int64)
+    same = bool(sizes) and min(sizes) == max(sizes)
+    return flat, np.cumsum(lengths) - lengths, lengths, sizes[0] if same else None
+
+
+def _even(count: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Starts and lengths of ``count`` payloads of one size."""
+    return np.arange(count, dtype=np.int64) * size, np.full(count, size, dtype=np.int64)
 
 
 class _Plan:
@@ -84,15 +94,15 @@ class _Plan:
     def __init__(
         self,
         stack: Sequence[Header],
-        count: int,
         tail: NDArray[np.uint8],
         starts: NDArray[np.int64],
         lengths: NDArray[np.int64],
+        size: int | None,
     ) -> None:
         self.tail, self.starts, self.lengths = tail, starts, lengths
         # With payloads of one size, what follows from it is one number for all rows.
-        same = count > 0 and bool((lengths == lengths[0]).all())
-        self.sizes: Any = int(lengths[0]) if same else lengths
+        self.sizes: Any = lengths if size is None else size
+        count = len(lengths)
         self.stack: list[Any] = [
             item._released(keep_next=True) if item._origin is not None else item for item in stack
         ]
@@ -174,7 +184,8 @@ class _Plan:
             raise EncodeError(
                 f"needs one whole number a datagram, {len(self.rows)} in all", header, info.name
             )
-        if numbers.size:
+        always_fits = numbers.dtype.kind == "u" and 8 * numbers.dtype.itemsize <= (info.width or 0)
+        if numbers.size and not always_fits:
             low, high = int(numbers.min()), int(numbers.max())
             if low < 0 or high // info.scale > info.mask:
                 wrong = low if low < 0 else high
@@ -235,7 +246,8 @@ class _Plan:
         behind = self.rows[0, self.spans[index][1] :].tobytes()
         end = int(self.starts[0] + self.lengths[0])
         first = rule(self.stack[index], behind + self.tail[int(self.starts[0]) : end].tobytes())
-        self.write(index, info.name, (first + np.arange(len(self.rows))) & info.mask)
+        numbers = (first + np.arange(len(self.rows))) & info.mask
+        self.write(index, info.name, numbers.astype(np.min_scalar_type(info.mask)))
 
     def _checksum(
         self,
@@ -287,6 +299,8 @@ def _template(header: Header, number: int | None) -> bytes:
     values = header._values()
     for info in type(header).fields:
         rule = info.derived
+        if rule is None:
+            continue
         if values[info.name] is None and (
             isinstance(rule, (Checksum, Computed))
             or (isinstance(rule, Length) and rule.of in ("packet", "payload"))

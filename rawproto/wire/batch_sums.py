@@ -108,12 +108,13 @@ def _even_rows(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
     if rows.strides[1] != 1:
         rows = np.ascontiguousarray(rows)
     words = width // 4
-    sums = np.zeros(count, dtype=np.uint64)
-    if 0 < words <= _FEW_WORDS:
-        columns = rows[:, : words * 4].view(np.uint32)
-        for index in range(words):
-            sums += columns[:, index]
-    elif words:
+    if words == 0:
+        sums = np.zeros(count, dtype=np.uint64)
+    elif words <= _FEW_WORDS:
+        # Column by column: adding whole columns is twice as fast as summing many short rows.
+        columns = np.ascontiguousarray(rows[:, : words * 4].view(np.uint32).T)
+        sums = np.add.reduce(columns, axis=0, dtype=np.uint64)
+    else:
         # einsum sums short rows twice as fast as sum(axis=1), long ones as fast.
         sums = np.einsum("ij->i", rows[:, : words * 4].view(np.uint32), dtype=np.uint64)
     rest = width - words * 4
