@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from rawproto.errors import DNSError as DNSError
     from rawproto.errors import DNSTimeoutError as DNSTimeoutError
     from rawproto.errors import EncodeError as EncodeError
+    from rawproto.errors import ExpectationError as ExpectationError
     from rawproto.errors import FilterError as FilterError
     from rawproto.errors import LabError as LabError
     from rawproto.errors import OpError as OpError
@@ -330,6 +331,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "DecodeError",
         "EncodeError",
         "FilterError",
+        "ExpectationError",
         "LabError",
         "OpError",
         "PrivilegeError",

@@ -12,6 +12,7 @@ Each class also inherits the builtin that a caller would reach for first, so ``e
      ├── FilterError (ValueError)            a packet filter that cannot be compiled or is not valid
      ├── ConfigError (ValueError)            a configuration value out of its range
      ├── LabError (RuntimeError)             a host, link or impairment that cannot be made
+     │    └── ExpectationError (AssertionError)   a protocol did something else than its script says
      ├── PrivilegeError (PermissionError)    a missing capability; says which, and the ways to get it
      ├── DNSError (OSError)                  a lookup without an answer
      │    └── DNSTimeoutError (TimeoutError)
@@ -42,6 +43,7 @@ __all__ = [
     "DeclarationError",
     "DecodeError",
     "EncodeError",
+    "ExpectationError",
     "FilterError",
     "LabError",
     "OpError",
@@ -156,6 +158,10 @@ class ConfigError(RawprotoError, ValueError):
 
 class LabError(RawprotoError, RuntimeError):
     """A host, link or impairment of the lab that cannot be made as asked."""
+
+
+class ExpectationError(LabError, AssertionError):
+    """A protocol did something else than a script of the lab expects; the message shows the steps before."""
 
 
 class PrivilegeError(RawprotoError, PermissionError):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rawproto.lab.lab import Lab as Lab
     from rawproto.lab.links import LabLink as LabLink
     from rawproto.lab.rules import Packet as Packet
+    from rawproto.lab.script import Script as Script
+    from rawproto.lab.script import Seen as Seen
     from rawproto.lab.shrink import Shrunk as Shrunk
     from rawproto.lab.simhost import Node as Node
     from rawproto.lab.simhost import SimHost as SimHost
@@ -47,6 +49,8 @@ _MODULE_OF = {
     "Packet": "rawproto.lab.rules",
     "Policer": "rawproto.lab.spec",
     "Report": "rawproto.lab.campaign",
+    "Script": "rawproto.lab.script",
+    "Seen": "rawproto.lab.script",
     "Shrunk": "rawproto.lab.shrink",
     "SimHost": "rawproto.lab.simhost",
     "SimLink": "rawproto.lab.simlink",
