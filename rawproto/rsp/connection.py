@@ -273,8 +273,9 @@ class Connection:
         self._core.dial(now)
         self._touch(self)
 
-    def on_cookie(self, cookie: Hello, now: int) -> None:
-        """The listener's answer to the SYN."""
+    def on_cookie(self, cookie: Hello, source: Any, now: int) -> None:
+        """The listener's answer to the SYN, from ``source``."""
+        self._core.source = source
         self._core.confirm(cookie, Terms.of(cookie), now)
 
     def on_confirmed(self, theirs: Terms, now: int) -> None:
@@ -285,6 +286,7 @@ class Connection:
 
     def on_met(self, theirs: Terms, now: int) -> None:
         """Both sides dialed, and the peer returned our cookie (simultaneous open)."""
+        self._core.source = self._core.address
         self._core.met(theirs, now)
         self.acknowledge()
 

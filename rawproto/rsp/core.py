@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from rawproto.rsp.config import RSPConfig
     from rawproto.rsp.handshake import Terms
+    from rawproto.rsp.migration import Migration
     from rawproto.rsp.trace import Trace
 
 __all__ = ["Core", "Doubt", "TimedOutError"]
@@ -81,6 +82,7 @@ class Core:
         "error",
         "hello",
         "last_heard",
+        "migration",
         "peer_identifier",
         "persist_tries",
         "ping_due",
@@ -91,6 +93,7 @@ class Core:
         "recovery",
         "sender",
         "soft_error",
+        "source",
         "terms",
         "timers",
         "trace",
@@ -129,8 +132,11 @@ class Core:
         self.sender = Sender(SendStream(config.send_buffer), self.recovery, max_datagram)
         self.receiver = Receiver(terms.window, config.receive_window, max_datagram - DATA_HEADER_SIZE)
         self.timers = TimerTable()
-        self.control: deque[bytes] = deque()
-        """Packets of the handshake and resets, ready to go."""
+        self.source = None if state is State.SYN_SENT else address
+        """Where the peer's packets come from, in the link's own words; None before the first one."""
+        self.migration: Migration | None = None
+        self.control: deque[tuple[bytes, Any]] = deque()
+        """Packets of the handshake, of path validation and resets, with the destination where it is another one."""
         self.hello = b""
         """The SYN or CONFIRM that is repeated until the peer is heard."""
         self.reading_closed = False
@@ -182,7 +188,7 @@ class Core:
         if self.recovery.rtt.has_sample:
             first = max(MIN_CONFIRM_RETRY, self.recovery.rtt.probe_timeout(0))
         self._hello_sent_at = now
-        self.control.append(self.hello)
+        self.control.append((self.hello, None))
         self.timers.set(Timer.HANDSHAKE, now + min(first << min(self._handshake_tries, 8), MAX_RETRY))
         self._handshake_tries += 1
 
@@ -225,6 +231,16 @@ class Core:
                 self.tell()
         if self.config.keepalive is not None and not self.closed and self.timers.get(Timer.KEEPALIVE) is None:
             self.timers.set(Timer.KEEPALIVE, now + int(self.config.keepalive * SECOND))
+
+    def move_to(self, address: Any, now: int) -> None:
+        """The peer proved that it receives at ``address``: go on there, as on a path nothing is known of."""
+        self.address = self.source = address
+        size = self.sender.size
+        self.recovery.on_new_path(controller(self.config.congestion)(size, now), now)
+        self.receiver.acks.due = True
+        self.ping_due = True
+        if self.trace is not None:
+            self.trace.record(now, "connectivity:path_assigned", address=str(address))
 
     # ---- the end ----------------------------------------------------------------------------------------------
 
@@ -274,7 +290,7 @@ class Core:
             number=self.recovery.sent.next,
             reason=int(reason),
         )
-        self.control.append(integrity.fill_one(bytes(reset)))
+        self.control.append((integrity.fill_one(bytes(reset)), None))
         self.epitaph = reason
         self.end(error, now)
 

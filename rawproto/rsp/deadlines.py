@@ -65,6 +65,8 @@ class Deadlines:
                 self._on_drain(now)
             case Timer.DOUBT:
                 self._inbound.settle_doubt(now)
+            case Timer.PATH:
+                self._inbound.on_path_timer(now)
             case Timer.PACE:
                 pass  # to be polled for packets is all it is for
 

@@ -208,9 +208,9 @@ class Endpoint(Protocol):
                 self._handle_stray_reset(packet, identifier, now)
             elif connection is not None:
                 if kind is Kind.COOKIE:
-                    self._handle_cookie(connection, packet, now)
+                    self._handle_cookie(connection, packet, source, now)
                 else:
-                    connection.inbound.on_packet(kind, packet, now)
+                    connection.inbound.on_packet(kind, packet, now, source)
                 self.touch(connection)
             else:
                 self._strangers.on_unknown(kind, packet, identifier, source, now)
@@ -229,14 +229,14 @@ class Endpoint(Protocol):
         self._news[listener] = None
         self.touch(connection)
 
-    def _handle_cookie(self, connection: Connection, packet: bytes, now: int) -> None:
+    def _handle_cookie(self, connection: Connection, packet: bytes, source: Any, now: int) -> None:
         if not integrity.verify_one(packet):
             self.stats.corrupted += 1
             return
         cookie, _ = Hello.parse(packet)
         if connection.state is State.SYN_SENT and cookie.identifier:
             self._directory.dialed(connection)
-            connection.on_cookie(cookie, now)
+            connection.on_cookie(cookie, source, now)
             self._directory.add_peer(connection)
 
     def _handle_stray_reset(self, packet: bytes, identifier: int, now: int) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "Data",
     "Hello",
     "Kind",
+    "Path",
     "RSPFlags",
     "Reset",
 ]
@@ -37,6 +38,8 @@ class Kind(OpenEnum):
     ACK = 0x14
     PROBE = 0x15
     RESET = 0x16
+    CHALLENGE = 0x17
+    RESPONSE = 0x18
 
 
 class RSPFlags(Flags):
@@ -100,6 +103,12 @@ class Reset(Common):
     """The end of a connection, or the refusal of one."""
 
     reason: u32
+
+
+class Path(Common):
+    """CHALLENGE and RESPONSE: whether the peer receives at an address."""
+
+    token: u64
 
 
 COMMON_SIZE: Final = Common.size

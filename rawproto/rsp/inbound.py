@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,8 @@ from rawproto.rsp import integrity
 from rawproto.rsp.ack_packet import decode_ranges
 from rawproto.rsp.acks import MAX_ACK_DELAY
 from rawproto.rsp.core import Doubt
-from rawproto.rsp.header import DATA_HEADER_SIZE, Ack, Common, Data, Kind, Reset
+from rawproto.rsp.header import DATA_HEADER_SIZE, Ack, Common, Data, Kind, Path, Reset
+from rawproto.rsp.migration import Migration, answer_challenge
 from rawproto.rsp.reasons import Reason, reset_error
 from rawproto.rsp.receiver import StreamViolationError
 from rawproto.rsp.state import State
@@ -61,6 +62,9 @@ class Inbound:
                 return
         headers = rows[:, :DATA_HEADER_SIZE].view(Data.dtype)[:, 0]
         numbers = headers["number"].astype(np.int64)
+        source = batch.source if batch.source is not None else batch.source_of(stop - 1)
+        if source is not core.source and source != core.source:
+            self._from_elsewhere(source, int(numbers[-1]), DATA_HEADER_SIZE, now)
         offsets = headers["offset"].astype(np.int64)
         if ecn is not None:
             self._note_marks(ecn)
@@ -121,7 +125,30 @@ class Inbound:
             core.tell()
             core.check_finished(now)
 
-    def on_packet(self, kind: Kind, packet: bytes, now: int) -> None:
+    def _from_elsewhere(self, source: Any, number: int, size: int, now: int) -> None:
+        """A packet came from where the peer was not: it moved if the packet is the newest (RFC 9000 section 9.3)."""
+        core = self._core
+        if source is None or core.closed or number <= core.receiver.acks.largest:
+            return
+        if core.migration is None:
+            core.migration = Migration(core)
+        core.migration.noticed(source, size, now)
+
+    def on_path_timer(self, now: int) -> None:
+        """A challenge was not answered yet."""
+        if self._core.migration is not None:
+            self._core.migration.on_timer(now)
+
+    def _on_path(self, kind: Kind, packet: bytes, source: Any, now: int) -> None:
+        core = self._core
+        token = Path.parse(packet)[0].token
+        if kind is Kind.RESPONSE:
+            if core.migration is not None:
+                core.migration.on_response(token, now)
+        elif not core.closed and source is not None:
+            answer_challenge(core, token, source)
+
+    def on_packet(self, kind: Kind, packet: bytes, now: int, source: Any = None) -> None:
         """Any other packet for this connection, its length at least that of the common header."""
         core = self._core
         if core.state is State.SYN_SENT and kind is not Kind.RESET:
@@ -130,8 +157,12 @@ class Inbound:
         if check != integrity.NONE and not integrity.verify_one(packet):
             core.corrupted += 1
             return
+        if source is not core.source and source != core.source and kind in (Kind.ACK, Kind.PROBE):
+            self._from_elsewhere(source, Common.parse(packet)[0].number, len(packet), now)
         if kind is Kind.ACK:
             self._on_ack_packet(packet, now)
+        elif kind is Kind.CHALLENGE or kind is Kind.RESPONSE:
+            self._on_path(kind, packet, source, now)
         elif kind is Kind.PROBE:
             core.heard(now)
             number = Common.parse(packet)[0].number

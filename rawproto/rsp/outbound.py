@@ -42,14 +42,15 @@ class Outbound:
         """The next batch to send, or None."""
         core = self._core
         if core.control:
-            return self._single(core.control.popleft())
+            packet, aside = core.control.popleft()
+            return Transmit(Batch.from_datagrams([packet]), core.address if aside is None else aside)
         if core.closed or core.state is State.SYN_SENT:
             return None
         acks = core.receiver.acks
         if acks.pending:
-            packet = self._ack_with_data(now) or (self._ack_packet(now) if acks.due else None)
-            if packet is not None:
-                return self._single(packet)
+            answer = self._ack_with_data(now) or (self._ack_packet(now) if acks.due else None)
+            if answer is not None:
+                return self._single(answer)
         batch = self._next_batch(now)
         if batch is None:
             return None

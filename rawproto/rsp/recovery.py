@@ -199,6 +199,13 @@ class Recovery:
             self._episode_lost = 0
             self.controller.on_spurious_loss(now)
 
+    def on_new_path(self, controller: CongestionController, now: int) -> None:
+        """What is known of the path no longer holds (RFC 9000 section 9.4); packets in flight may still arrive."""
+        self.controller = controller
+        self.rtt.reset()
+        self.pacer = Pacer(now)
+        self.loss.probe_count = 0
+
     def detect_losses(self, now: int) -> Settled:
         """The time for the oldest candidate has come."""
         lost = self.loss.detect(now)

@@ -28,6 +28,8 @@ class Timer(enum.IntEnum):
     """The quiet time after the close is over, or the peer's half stayed open too long."""
     DOUBT = 8
     """A peer that was questioned because of a doubtful RESET did not answer."""
+    PATH = 9
+    """Challenge the peer's new address again."""
 
 
 class TimerTable:
