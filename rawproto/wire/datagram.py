@@ -122,14 +122,36 @@ class Datagram:
         """
         data = buffer if type(buffer) is bytes else bytes(buffer)
         if first is None:
-            first = _ip_header(data)
+            first = HEADERS[4] if data and data[0] >> 4 == 4 else _ip_header(data)
         header = first._decode(data, 0, len(data), quoted)
         whole = _new(cls)
         whole._received = _, _, start, end, _ = header._origin
-        headers: tuple[Header, ...] = (header,)
-        while header._following is not None:
+        kind = None if header._following is None else header._following()
+        # The second header is read here and not in the loop: most packets have two, and need no list.
+        if kind is not None:
+            try:
+                inner = kind._decode(data, start, end, quoted)
+            except DecodeError:
+                if not quoted and not is_declared(kind):
+                    raise
+            else:
+                _, _, start, end, _ = inner._origin
+                whole.headers = (header, inner)
+                if inner._following is not None:
+                    start, end = whole._read_on(data, inner, quoted)
+                whole.payload = data[start:end]
+                return whole
+        whole.headers = (header,)
+        whole.payload = data[start:end]
+        return whole
+
+    def _read_on(self, data: bytes, header: Any, quoted: bool) -> tuple[int, int]:
+        """Add the headers behind ``header``, the last so far; returns where the payload starts and ends."""
+        headers = list(self.headers)
+        _, _, start, end, _ = header._origin
+        while header._following is not None and len(headers) < MAX_HEADERS:
             kind = header._following()
-            if kind is None or len(headers) == MAX_HEADERS:
+            if kind is None:
                 break
             try:
                 header = kind._decode(data, start, end, quoted)
@@ -138,10 +160,9 @@ class Datagram:
                     break
                 raise
             _, _, start, end, _ = header._origin
-            headers = (*headers, header)
-        whole.headers = headers
-        whole.payload = data[start:end]
-        return whole
+            headers.append(header)
+        self.headers = tuple(headers)
+        return start, end
 
     @property
     def trailer(self) -> bytes:
@@ -274,10 +295,8 @@ Header.__truediv__ = _over  # type: ignore[method-assign]
 
 
 def _ip_header(data: bytes) -> Any:
-    """The IP header class that the first byte asks for."""
+    """The IP header class that the first byte asks for, where it is not IPv4."""
     version = data[0] >> 4 if data else 0
-    if version == 4:
-        return HEADERS[4]
     if version == 6:
         return HEADERS[41]
     reason = "the datagram is empty" if not data else f"is {version}, must be 4 or 6"
