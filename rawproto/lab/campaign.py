@@ -199,8 +199,7 @@ def _work(
                 _count_attempts(left, attempts, error)
             finally:
                 # When the campaign is stopped, what has not begun never does.
-                for future in running:
-                    future.cancel()
+                executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _count_attempts(left: dict[int, list[int]], attempts: dict[int, int], error: BrokenExecutor) -> None:
