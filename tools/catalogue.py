@@ -21,4 +21,5 @@ TOOLS: dict[str, str] = {
     "serve": "Serve a folder to rawproto get and rawproto put.",
     "get": "Fetch files and folders from a server that rawproto serve runs.",
     "put": "Send files and folders to a server that rawproto serve runs.",
+    "traceroute": "Show the routers on the way to a host.",
 }
