@@ -7,7 +7,7 @@ of a handshake packet, the CRC, and the packets whose kind this version does not
 from __future__ import annotations
 
 from rawproto.rsp import Reason
-from rawproto.rsp.header import Ack, Common, Data, Hello, Kind, Reset, RSPFlags
+from rawproto.rsp.header import Ack, Common, Data, Hello, Kind, Path, Reset, RSPFlags
 
 __all__ = ["rsp_dissector"]
 
@@ -19,6 +19,8 @@ VARIANTS = {
     Kind.ACK: Ack,
     Kind.PROBE: Data,
     Kind.RESET: Reset,
+    Kind.CHALLENGE: Path,
+    Kind.RESPONSE: Path,
 }
 
 
@@ -42,6 +44,7 @@ def rsp_dissector(*, name: str = "RSP", protocol: int | None = None, udp_port: i
             "-- What follows the headers, and the rules that only docs/rsp.md states.",
             kinds,
             f"local CARRIES_DATA = {int(RSPFlags.CARRIES_DATA)}",
+            f"local known = {{ {', '.join(f'[{kind.name}] = true' for kind in VARIANTS)} }}",
             f"local reasons = {{ {reasons} }}",
             _BODY,
         ]
@@ -167,8 +170,6 @@ end
 
 local after = {
     [SYN] = after_hello, [COOKIE] = after_hello, [CONFIRM] = after_hello, [ACK] = after_ack,
-    [DATA] = function(b, at) return at end,
-    [PROBE] = function(b, at) return at end,
     [RESET] = function(b, at, limit, tree, values)
         local name = reasons[values.reason] or "reason " .. values.reason
         tree:add(extra.reason_name, b(24, 4), name):set_generated()
@@ -182,13 +183,13 @@ choose = function(b)
     return function(b, first, limit, tree, pinfo, note)
         local finish, _, values = dissect(b, first, limit, tree, pinfo, note)
         if not finish then return nil, limit, values end
-        local rest = after[values.kind]
-        if not rest then
+        if not known[values.kind] then
             complain(tree, string.format("kind 0x%02x is none of version 1", values.kind))
             return nil, limit, values
         end
         check_crc(b, values.kind, limit, tree)
-        finish = rest(b, finish, limit, tree, values)
+        local rest = after[values.kind]
+        if rest then finish = rest(b, finish, limit, tree, values) end
         if finish then tree:add(extra.payload_length, b(0, 0), limit - finish):set_generated() end
         return finish, limit, values
     end

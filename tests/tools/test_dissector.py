@@ -11,6 +11,7 @@ import pytest
 
 from rawproto import IPv4, Lab, LinkType, PcapngReader, PcapngWriter, dial, listen
 from rawproto.rsp.header import Ack, Common, Data, Hello, Kind, Reset
+from rawproto.rsp.header import Path as PathHeader
 from rawproto.rsp.integrity import fill_one
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ LAYOUTS: dict[int, type[Common]] = {
     Kind.PROBE: Data,
     Kind.ACK: Ack,
     Kind.RESET: Reset,
+    Kind.CHALLENGE: PathHeader,
+    Kind.RESPONSE: PathHeader,
 }
 OUTER = IPv4(src="10.0.0.1", dst="10.0.0.2", protocol=253)
 
@@ -153,6 +156,23 @@ def test_every_field_of_a_real_connection(lab: Lab, script: Path) -> None:
         if isinstance(header, Data):
             assert number(seen["rsp.payload_length"][0]) == len(rest)
     assert kinds >= {Kind.SYN, Kind.COOKIE, Kind.CONFIRM, Kind.DATA, Kind.ACK}
+
+
+@needs_tshark
+def test_every_kind_is_known(script: Path) -> None:
+    packets: dict[Kind, Common] = {}
+    for kind in Kind:
+        values = {
+            info.name: 1 for info in LAYOUTS[kind].fields if info.kind == "uint" and info.derived is None
+        }
+        values |= {"check": 0, "ranges": 0, "option_length": 0}
+        names = {info.name for info in LAYOUTS[kind].fields}
+        header = LAYOUTS[kind](kind=kind, **{name: value for name, value in values.items() if name in names})
+        packets[kind] = header
+    results = dissect(script, [fill_one(bytes(header)) for header in packets.values()])
+    for header, seen in zip(packets.values(), results, strict=True):
+        assert_shows(seen, type(header).parse(fill_one(bytes(header)))[0])
+        assert not any(name.startswith("_ws.expert") for name in seen), seen
 
 
 def ack(*words: int, ranges: int | None = None, flags: int = 0, rest: bytes = b"") -> bytes:

@@ -203,7 +203,7 @@ class RSPProbes(_RawProbes):
             option_length=len(padding),
         )
         packet = bytes(hello) + padding
-        # CRC-32 of what follows the check field (docs/rsp.md section 2.7). RSP's own way to fill it in brings numpy,
+        # CRC-32 of what follows the check field (docs/rsp.md section 2.8). RSP's own way to fill it in brings numpy,
         # whose threads would keep the privilege that is to be dropped.
         packet = zlib.crc32(packet[4:]).to_bytes(4, "big") + packet[4:]
         self._by_check[packet[:4]] = number
