@@ -1,5 +1,6 @@
 """fork, the end of the interpreter, signals, threads and descriptors."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -140,22 +141,24 @@ class TestLeaks:
 
         use()  # what is loaded and opened once and for all
         wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("rawproto")])
+        gc.collect()  # what earlier tests dropped is not ours
         before = len(descriptors())
         for _ in range(5):
             use()
         wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("rawproto")])
-        wait_until(lambda: len(descriptors()) == before)
+        wait_until(lambda: len(descriptors()) <= before)
 
     def test_dials_that_fail_leave_nothing(self, descriptors, wait_until):
         with rawproto.listen(NETWORK, "127.0.0.1:0") as listener:
             address = listener.addr
         wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("rawproto")])
+        gc.collect()  # what earlier tests dropped is not ours
         before = len(descriptors())
         for _ in range(5):
             with pytest.raises(ConnectionRefusedError):
                 rawproto.dial(NETWORK, address, timeout=20)
         wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("rawproto")])
-        wait_until(lambda: len(descriptors()) == before)
+        wait_until(lambda: len(descriptors()) <= before)
 
 
 class TestSignals:

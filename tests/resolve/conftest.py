@@ -12,6 +12,21 @@ import dns.rrset
 import pytest
 
 
+def same_port(address):
+    """A TCP listener and a UDP socket on one port: another program may hold the port for one of them."""
+    for _ in range(20):
+        tcp = socket.create_server((address, 0))
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            tcp.close()
+            udp.close()
+        else:
+            return tcp, udp
+    raise AssertionError("no port is free for both TCP and UDP")
+
+
 class FakeDNS:
     """Answers UDP and TCP questions by a function, in a thread of its own.
 
@@ -26,11 +41,9 @@ class FakeDNS:
         self.changed = threading.Condition()
         self.peer = None
         self.held = []
-        self.tcp = socket.create_server((address, 0))
+        self.tcp, self.udp = same_port(address)
         self.port = self.tcp.getsockname()[1]
-        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self.udp.bind((address, self.port))
         self.wake, self.waker = socket.socketpair()
         self.thread = threading.Thread(target=self.serve, daemon=True)
 
