@@ -193,7 +193,7 @@ class Inbound:
     def _on_ack(self, ack: Ack, ranges: list[tuple[int, int]], now: int) -> None:
         core = self._core
         sender, stream = core.sender, core.sender.stream
-        room = stream.room
+        room, before = stream.room, stream.acked_end
         if sender.on_window(ack.window):
             core.persist_tries = 0
         outcome = core.recovery.on_ack(ranges, ack.largest, ack.delay * 1000, ack.marks, now)
@@ -212,7 +212,9 @@ class Inbound:
         if settled.count:
             core.probes_due = 0
         self.set_loss_timer()
-        if stream.room > room or settled.fin or (settled.count and not stream.unacknowledged):
+        # Not by what was in flight: the last word may be on packets that were declared lost, wrongly.
+        all_arrived = stream.acked_end > before and not stream.unacknowledged
+        if stream.room > room or settled.fin or all_arrived:
             core.tell()
             core.check_finished(now)
 

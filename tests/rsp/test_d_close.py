@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from rawproto import Simulation
 from rawproto.errors import ClosedError, ConnectionAborted, ConnectionReset, OpError
+from rawproto.lab.swarm import rsp_transfer
 from rawproto.protocol import SECOND
 from rawproto.rsp.state import State
 
@@ -413,3 +415,9 @@ def test_a_listener_that_closes_leaves_accepted_connections_alone(pair):
     late = p.dial()
     p.run(lambda: late.closed)
     assert isinstance(late.error, ConnectionRefusedError)
+
+
+def test_the_application_hears_of_an_end_whose_last_word_is_on_a_packet_declared_lost():
+    # Found by the campaign: data declared lost is acknowledged after the end was, and nothing else moves.
+    faults = [(0, "forward", 0), *((0, "backward", index) for index in (3, 4, 10, 12, 24))]
+    rsp_transfer(Simulation(4290, faults=faults))
