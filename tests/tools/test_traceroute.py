@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -278,3 +281,19 @@ def test_a_reset_that_acknowledges_data_is_known_again() -> None:
         assert (
             probes.number_answered(bytes(IPv4(src="10.0.0.2", dst="10.0.0.1", protocol=6) / reset)) == number
         )
+
+
+@pytest.mark.netns
+def test_interrupt_ends_with_130(cli: CLI, lab: Lab) -> None:
+    a, b = lab.hosts("a", "b")
+    lab.link(a, b)
+    b.run(["sh", "-c", "echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all"], check=True)
+    words = [*cli.program, "traceroute", "-n", "-I", "-w", "1min", b.address()]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with a.popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert b"30 hops max" in process.stdout.readline()
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE), "the privilege is dropped"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert b"Traceback" not in process.stderr.read()
