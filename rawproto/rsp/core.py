@@ -17,7 +17,7 @@ from rawproto.rsp import integrity
 from rawproto.rsp.acks import MAX_ACK_DELAY
 from rawproto.rsp.challenge import ChallengeLimit
 from rawproto.rsp.congestion.base import controller
-from rawproto.rsp.handshake import choose, hello_packet
+from rawproto.rsp.handshake import ECN, choose, hello_packet
 from rawproto.rsp.header import DATA_HEADER_SIZE, Hello, Kind, Reset
 from rawproto.rsp.reasons import Reason
 from rawproto.rsp.receiver import Receiver
@@ -43,6 +43,8 @@ FIRST_RETRY = SECOND
 """First wait for an answer to a SYN (RFC 6298 section 2, rule 2.1)."""
 MAX_RETRY = 3 * SECOND
 """Longest wait: a dialer says every few seconds that it is there (RFC 6298 section 5.7 restarts at 3 s)."""
+NOT_ECT, ECT0 = 0, 2
+"""ECN codepoints: not capable, and capable (RFC 3168 section 5)."""
 MIN_CONFIRM_RETRY = SECOND // 20
 """Shortest wait for the listener's first word after the CONFIRM."""
 
@@ -77,6 +79,7 @@ class Core:
         "control",
         "corrupted",
         "doubt",
+        "ecn",
         "entropy",
         "epitaph",
         "error",
@@ -114,6 +117,8 @@ class Core:
     ) -> None:
         self.config = config
         self.entropy = entropy
+        self.ecn = NOT_ECT
+        """ECN codepoint of the packets that go out."""
         self.challenges = ChallengeLimit()
         self.doubt: Doubt | None = None
         """A RESET that was not exact, while the peer is questioned about it."""
@@ -213,7 +218,8 @@ class Core:
     def agree(self, theirs: Terms) -> None:
         """Both sides' terms are known: settle what the connection uses."""
         self.peer_identifier = theirs.identifier
-        check, _ = choose(self.terms.features, theirs.features)
+        check, features = choose(self.terms.features, theirs.features)
+        self.ecn = ECT0 if features & ECN else NOT_ECT
         self.sender.size = min(self._max_datagram, theirs.max_datagram) - DATA_HEADER_SIZE
         self.recovery.controller.on_max_datagram(self.sender.size)
         self.sender.on_window(theirs.window)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rawproto.protocol import SECOND
+from rawproto.rsp.core import NOT_ECT
 from rawproto.rsp.reasons import Reason
 from rawproto.rsp.state import State
 from rawproto.rsp.timers import Timer
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Deadlines"]
 
+ECN_DOUBTFUL = 3
+"""Probe timeouts in a row after which packets go out unmarked: some networks drop others (RFC 9000 section 13.4.2)."""
 PROBE_PACKETS = 2
 """Packets sent when the probe timeout fires (RFC 9002 section 6.2.4)."""
 
@@ -78,6 +81,8 @@ class Deadlines:
         elif recovery.sent.packets_in_flight:
             recovery.loss.probe_count += 1
             self._core.probes_due = PROBE_PACKETS
+            if recovery.loss.probe_count >= ECN_DOUBTFUL:
+                self._core.ecn = NOT_ECT
         self._inbound.set_loss_timer()
 
     def _on_keepalive(self, now: int) -> None:

@@ -54,7 +54,7 @@ class Outbound:
         batch = self._next_batch(now)
         if batch is None:
             return None
-        return Transmit(batch, core.address)
+        return Transmit(batch, core.address, core.ecn)
 
     def _next_batch(self, now: int) -> Batch | None:
         core = self._core
@@ -169,7 +169,7 @@ class Outbound:
 
     def _single(self, packet: bytes) -> Transmit:
         core = self._core
-        return Transmit(_alone(packet), core.address)
+        return Transmit(_alone(packet), core.address, core.ecn)
 
     def _trace_sent(self, batch: Batch, now: int) -> None:
         core = self._core

@@ -124,6 +124,7 @@ class Direction:
         self.corrupt = 0.0
         self.mtu = 1480
         self.mark = 0.0
+        """Share of the ECN-capable packets that get a congestion mark."""
         self.up = True
         self.drop: Callable[[Packet], bool] | None = None
         self.tamper: Callable[[Packet], bytes] | None = None
@@ -253,7 +254,7 @@ class Pair:
         self.coalesce = 0
         """Packets that arrive within so many ns are handed over as one batch, as a kernel does under load."""
         self.oracle = Oracle(self)
-        self._queue: list[tuple[int, int, str, bytes, str]] = []
+        self._queue: list[tuple[int, int, str, bytes, str, int]] = []
         self._calls: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
         self._nth: Counter[str] = Counter()
@@ -376,16 +377,20 @@ class Pair:
                 self._nth[name] += 1
                 self.packets.append(packet)
                 sent.append(packet)
-                for at, arrived in self.links[name].arrivals(packet, self.now, self.rng):
-                    self.inject(packet.destination, arrived, source=name, at=at)
+                link = self.links[name]
+                for at, arrived in link.arrivals(packet, self.now, self.rng):
+                    marked = packet.ecn and link.mark and self.rng.random() < link.mark
+                    self.inject(
+                        packet.destination, arrived, source=name, at=at, ecn=3 if marked else packet.ecn
+                    )
             self.oracle.on_sent(name, endpoint, sent)
         while endpoint.poll_event() is not None:
             pass
 
-    def inject(self, to: str, data: bytes, *, source: str = "x", at: int | None = None) -> None:
+    def inject(self, to: str, data: bytes, *, source: str = "x", at: int | None = None, ecn: int = 0) -> None:
         """Let ``data`` arrive at ``to``."""
         self._sequence += 1
-        heapq.heappush(self._queue, (self.now if at is None else at, self._sequence, to, data, source))
+        heapq.heappush(self._queue, (self.now if at is None else at, self._sequence, to, data, source, ecn))
 
     def deliver(self, to: str, *packets: bytes, source: str = "b") -> None:
         """Let packets arrive now, as one batch, and settle."""
@@ -407,15 +412,16 @@ class Pair:
         self.now = to
         while self._calls and self._calls[0][0] <= to:
             heapq.heappop(self._calls)[2]()
-        arrived: dict[str, list[tuple[bytes, str]]] = {}
+        arrived: dict[str, list[tuple[bytes, str, int]]] = {}
         while self._queue and self._queue[0][0] <= to + self.coalesce:
-            at, _, name, data, source = heapq.heappop(self._queue)
+            at, _, name, data, source, ecn = heapq.heappop(self._queue)
             self.now = max(self.now, at)
             if name in self.endpoints:
                 self.oracle.on_arrival(name, data, source)
-                arrived.setdefault(name, []).append((data, source))
-        for name, pairs in arrived.items():
-            self.endpoints[name].handle_datagrams(ReceivedBatch.from_arrivals(pairs), self.now)
+                arrived.setdefault(name, []).append((data, source, ecn))
+        for name, rows in arrived.items():
+            batch = ReceivedBatch.from_arrivals([row[:2] for row in rows], ecn=[row[2] for row in rows])
+            self.endpoints[name].handle_datagrams(batch, self.now)
         for endpoint in self.endpoints.values():
             due = endpoint.poll_timeout()
             if due is not None and due <= self.now:

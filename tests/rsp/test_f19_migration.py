@@ -20,14 +20,14 @@ class Rebinding:
         self._inject = p.inject
         p.inject = self.inject
 
-    def inject(self, to, data, *, source="x", at=None):
+    def inject(self, to, data, *, source="x", at=None, ecn=0):
         if source == "a":
             source = self.name
         if to == self.name:
             to = "a"
         elif to == "a" or (isinstance(to, str) and to.startswith("nat")):
             return  # an old binding: nobody is there any more
-        self._inject(to, data, source=source, at=at)
+        self._inject(to, data, source=source, at=at, ecn=ecn)
 
 
 @pytest.mark.parametrize("congestion", ["newreno", "cubic", "bbr"])
