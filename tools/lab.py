@@ -220,7 +220,7 @@ def _start(
     try:
         streams = {"stdin": subprocess.DEVNULL, **streams}
         return host.popen(words, env={**surroundings, "RAWPROTO_LAB_HOST": host.name}, **streams)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, PermissionError) as error:
         raise Failure(f"{words[0]}: no such program", USAGE) from error
 
 

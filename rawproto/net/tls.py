@@ -62,6 +62,8 @@ class TLSStream(Stream):
         self._below = below
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
+        # Where this option is set (Python 3.11.2 of Debian does), a stream that was cut off looks like one that ended.
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         try:
             self.tls: ssl.SSLObject = context.wrap_bio(
                 self._incoming, self._outgoing, server_side=server_side, server_hostname=hostname

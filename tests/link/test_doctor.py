@@ -60,6 +60,8 @@ def become_nobody():
 
 
 def test_a_missing_capability(pair):
+    if sum(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines()) < 65535:
+        pytest.skip("this user namespace has a single user id: there is no other user to become")
     findings = checked(pair[0], prepare=become_nobody)
     assert states(findings, "capability") == [State.PROBLEM]
     assert "setcap" in findings["capability"][0].mend[0]

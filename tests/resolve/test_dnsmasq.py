@@ -46,7 +46,7 @@ def host(lab, tmp_path):
     numbered.write_text("".join(f"10.2.{i // 200}.{i % 200 + 1} n{i}.example.test\n" for i in range(1000)))
     argv = [
         "dnsmasq",
-        "--keep-in-foreground",
+        "--no-daemon",  # nor a change of user, which a user namespace with one id does not allow
         "--conf-file=/dev/null",
         "--no-resolv",
         "--no-hosts",
