@@ -27,13 +27,14 @@ ifneq ($(OURS),yes)
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help demo test check format bench docs clean venv
+.PHONY: help demo test check format bench fuzz docs clean venv
 
 help:
 	@echo "make demo [FILE=path] [ARGS=...]  a file crosses a bad link on a protocol of its own"
 	@echo "make test [ARGS=...]              the tests; ARGS=--require-netns makes a missing namespace a failure"
 	@echo "make check                        format, lint, types, architecture"
 	@echo "make bench [ARGS=room]            benchmarks against rivals, as ratios of one run"
+	@echo "make fuzz [ARGS=...]              coverage-guided fuzzing; ARGS='header -atheris_runs=100000', for example"
 	@echo "make docs | format | venv | clean"
 
 demo: $(STAMP)
@@ -54,6 +55,10 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: $(STAMP)
+	$(PIP) install --quiet -c constraints.txt atheris
+	@exec $(BIN)/python tests/fuzz/wire.py $(if $(ARGS),$(ARGS),datagram -atheris_runs=1000000 -max_len=400)
 
 docs: $(STAMP)
 	$(PIP) install --quiet -c constraints.txt -e ".[docs]"

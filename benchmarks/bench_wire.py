@@ -113,8 +113,7 @@ def ours() -> dict[str, Callable[[], Any]]:
         return ip.src, ip.dst, udp.sport, udp.dport
 
     def parse_datagram() -> tuple[Any, ...]:
-        datagram = Datagram.parse(raw)
-        ip, udp = datagram[IPv4], datagram[UDP]
+        ip, udp = Datagram.parse(raw).headers
         return ip.src, ip.dst, udp.sport, udp.dport
 
     def read_batch() -> tuple[Any, ...]:

@@ -126,7 +126,8 @@ class Datagram:
         header = first._decode(data, 0, len(data), quoted)
         whole = _new(cls)
         whole._received = _, _, start, end, _ = header._origin
-        kind = None if header._following is None else header._following()
+        following = header._following
+        kind = None if following is None else following()
         # The second header is read here and not in the loop: most packets have two, and need no list.
         if kind is not None:
             try:

@@ -9,7 +9,7 @@ from rawproto.wire.field import Computed, NextProtocol
 from rawproto.wire.header import Header
 from rawproto.wire.ipv4_options import IPV4_OPTIONS, LooseSourceRoute, StrictSourceRoute
 from rawproto.wire.protocols import IPProtocol
-from rawproto.wire.registry import HEADERS
+from rawproto.wire.registry import BUILT_IN, HEADERS
 from rawproto.wire.types import (
     Constant,
     bits,
@@ -30,6 +30,21 @@ __all__ = ["IPv4"]
 
 # Headers that mean something behind IPv6 only; under IPv4 their numbers announce a payload.
 _IPV6_ONLY = frozenset((0, 43, 44, 58, 60))
+
+
+class _Behind(dict[Any, Any]):
+    """Protocol number to the header behind IPv4, or None; what was asked once costs one look-up."""
+
+    __slots__ = ()
+
+    def __missing__(self, number: int) -> Any:
+        found = None if number in _IPV6_ONLY else HEADERS[number]
+        if number in BUILT_IN:
+            self[number] = found  # never a declared one: it can be replaced, and forgotten
+        return found
+
+
+_BEHIND = _Behind()
 
 
 # The identification of a datagram that was given none: a hash of what it carries, so that it differs for different
@@ -81,6 +96,6 @@ class IPv4(Header, protocol=4, empty_next=0):
 
     def _following(self) -> Any:
         """The header behind this one; none in a fragment, whose payload is not a whole one."""
-        if self.mf or self.fragment_offset or self.protocol in _IPV6_ONLY:
+        if self.mf or self.fragment_offset:
             return None
-        return HEADERS[self.protocol]  # type: ignore[index]
+        return _BEHIND[self.protocol]

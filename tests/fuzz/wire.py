@@ -1,7 +1,6 @@
 """Coverage-guided fuzzing of what reads bytes from strangers: headers, fragments, captures, filter programs.
 
-    pip install atheris
-    python fuzz/wire.py datagram -atheris_runs=1000000
+    make fuzz ARGS="datagram -atheris_runs=1000000"
 
 The first argument names the target, the others are libFuzzer's. A target fails on any exception but the one that the
 interface promises, and on a broken promise; time and memory are libFuzzer's to watch.
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import atheris
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 with atheris.instrument_imports(include=["rawproto"]):
     from rawproto import BPFProgram, Datagram, DecodeError, FilterError, PcapngReader, Reassembler, assemble
