@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import sys
@@ -10,6 +11,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from rawproto import drop_privileges
 
 from .output import emit_json, json_option
 from .pump import Pump, write_all
@@ -109,6 +112,7 @@ def _call(
     note: Callable[[str], None],
 ) -> dict[str, Any]:
     with transport.dial(target, timeout=wait) as conn:
+        drop_privileges()
         note(f"connected {conn.local_addr} to {conn.remote_addr} on {conn.network}")
         return _converse(conn, wait, sink)
 
@@ -121,6 +125,7 @@ def _take_one(
     note: Callable[[str], None],
 ) -> dict[str, Any]:
     with transport.listen(target) as listener:
+        drop_privileges()
         note(f"listening on {listener.addr}, {listener.network}")
         listener.set_deadline(wait)
         conn = listener.accept()
@@ -132,7 +137,7 @@ def _take_one(
 def _converse(conn: Any, wait: float | None, sink: Callable[[bytes], Any]) -> dict[str, Any]:
     conn.set_read_deadline(wait)
     # Somebody at a terminal who is not heard any more has nothing to wait for.
-    pump = Pump(conn, sys.stdin.fileno(), sink, stay=not sys.stdin.isatty())
+    pump = Pump(conn, functools.partial(os.read, sys.stdin.fileno()), sink, stay=not sys.stdin.isatty())
     pump.run()
     return _summary(pump)
 
@@ -149,21 +154,30 @@ def _serve(
             sink(data)
 
     def attend(conn: Any) -> None:
-        # A descriptor of its own has a position of its own.
-        source = os.open(f"/dev/fd/{sys.stdin.fileno()}", os.O_RDONLY) if given else None
         try:
             with conn:
-                Pump(conn, source, sink_in_turn).run()
+                Pump(conn, _FromStart(sys.stdin.fileno()) if given else None, sink_in_turn).run()
                 note(f"{conn.remote_addr} is done")
         except OSError as error:
             click.echo(f"rawproto: {error}", err=True)
-        finally:
-            if source is not None:
-                os.close(source)
 
     with transport.listen(target) as listener:
+        drop_privileges()
         note(f"listening on {listener.addr}, {listener.network}")
         for conn in listener:
             note(f"connection from {conn.remote_addr}")
             threading.Thread(target=attend, args=(conn,), daemon=True).start()
     return {}
+
+
+class _FromStart:
+    """Reads a file from its beginning: each reader has a position of its own in the one descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._offset = 0
+
+    def __call__(self, size: int) -> bytes:
+        data = os.pread(self._descriptor, size, self._offset)
+        self._offset += len(data)
+        return data

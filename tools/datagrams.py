@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from rawproto import DeadlineExceeded
+from rawproto import DeadlineExceeded, drop_privileges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,7 @@ def exchange(
     of the input, never.
     """
     with _open(network, target, listening=listening) as socket:
+        drop_privileges()
         note(f"{'listening on' if listening else 'sending from'} {socket.local_addr}, {network}")
         talk = _Talk(socket, wait)
         feeder = threading.Thread(target=talk.feed, name="feeder", daemon=True)

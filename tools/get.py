@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rawproto import drop_privileges
+
 from .output import json_option
-from .transfer_options import become_caller, client_options, server_address
+from .transfer_options import client_options, server_address
 from .transport import Transport, dial_options, network_option
 
 if TYPE_CHECKING:
@@ -61,6 +63,6 @@ def command(
     transport = Transport(**options)
     display = Display(as_json=as_json, verbose=verbose)
     with display, transport.dial(server_address(server), timeout=wait) as conn:
-        become_caller()
+        drop_privileges()
         fetch(Channel(conn, wait), paths, to, overwrite=overwrite, watch=display.watch())
         return display.close(conn)

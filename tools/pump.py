@@ -21,7 +21,7 @@ class Pump:
 
     Attributes:
         conn: the connection.
-        source: descriptor whose bytes are sent, or None for nothing.
+        source: called with a size, gives the next bytes to send; None for nothing.
         sink: takes what arrives.
         stay: go on sending when the peer has ended its half; else that ends everything.
         sent: bytes sent so far.
@@ -29,7 +29,7 @@ class Pump:
     """
 
     conn: Any
-    source: int | None
+    source: Callable[[int], bytes] | None
     sink: Callable[[bytes], None]
     stay: bool = True
     sent: int = 0
@@ -57,7 +57,7 @@ class Pump:
     def _feed(self) -> None:
         # A connection that fails ends the reader, too, and is told there or afterwards.
         try:
-            while self.source is not None and (data := os.read(self.source, _CHUNK)):
+            while self.source is not None and (data := self.source(_CHUNK)):
                 self.conn.write(data)
                 self.sent += len(data)
         except OSError as error:

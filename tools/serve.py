@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rawproto import drop_privileges
+
 from .failure import Failure, describe
 from .output import emit_json, json_option
 from .quantity import SPAN, show_size
-from .transfer_options import DEFAULT_PORT, become_caller, server_address
+from .transfer_options import DEFAULT_PORT, server_address
 from .transport import Transport, listen_options, network_option
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def command(
     rules = Rules(put=not read_only, get=not write_only, overwrite=not no_overwrite)
     transport = Transport(**options)
     with Tree(folder) as tree, transport.listen(server_address(address)) as listener:
-        become_caller()
+        drop_privileges()
         log = _Log(as_json=as_json)
         log.event(
             "listening",

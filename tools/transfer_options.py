@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +12,7 @@ from .quantity import SPAN
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DEFAULT_PORT", "become_caller", "client_options", "server_address"]
+__all__ = ["DEFAULT_PORT", "client_options", "server_address"]
 
 DEFAULT_PORT = 1201
 """Beside the port of the daytime example."""
@@ -45,11 +44,3 @@ def server_address(text: str) -> str:
         split_host_port(text)
         return text
     return join_host_port(text.removeprefix("[").removesuffix("]"), str(DEFAULT_PORT))
-
-
-def become_caller() -> None:
-    """Under sudo, become the user who called it: the sockets are open, and the files are that user's."""
-    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "0") != "0":
-        from rawproto import drop_privileges
-
-        drop_privileges()

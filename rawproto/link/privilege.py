@@ -7,11 +7,15 @@ import os
 import pathlib
 import struct
 import sys
-from typing import Final
+import threading
+from typing import TYPE_CHECKING, Final
 
 from rawproto.errors import OpError
 
-__all__ = ["CAPABILITIES", "drop_privileges", "has_capability", "ways_to"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["CAPABILITIES", "drop_privileges", "has_capability", "helpers", "ways_to"]
 
 CAPABILITIES: Final = {
     "CAP_NET_BIND_SERVICE": 10,
@@ -31,6 +35,10 @@ _WAYS: Final = (
     """let a privileged broker open the socket, lock its filter and pass it on:
     sudo python -m rawproto.link.broker --help""",
 )
+
+helpers: Final[dict[int, Callable[[Callable[[], None]], None]]] = {}
+"""Threads that this package runs beside the program's, by native id, each with what makes it call a function and waits
+until it did. The kernel lets no thread drop another's capabilities: these drop their own when the program does."""
 
 _PR_SET_NO_NEW_PRIVS: Final = 38  # linux/prctl.h
 _PR_CAP_AMBIENT: Final = 47
@@ -53,36 +61,73 @@ def has_capability(name: str) -> bool:
     return bool(_capability_set("CapEff") >> CAPABILITIES[name] & 1)
 
 
-def _capability_set(field: str) -> int:
-    """A capability set of the calling thread: CapInh, CapPrm, CapEff, CapBnd or CapAmb (proc(5))."""
-    for line in pathlib.Path("/proc/thread-self/status").read_text().splitlines():
+def _capability_set(field: str, thread: str = "thread-self") -> int:
+    """A capability set of a thread of this process: CapInh, CapPrm, CapEff, CapBnd or CapAmb (proc(5))."""
+    where = "/proc/thread-self" if thread == "thread-self" else f"/proc/self/task/{thread}"
+    for line in pathlib.Path(where, "status").read_text().splitlines():
         key, _, value = line.partition(":")
         if key == field:
             return int(value, 16)
-    raise OpError(f"the kernel does not tell {field} in /proc/thread-self/status", op="privileges")
+    raise OpError(f"the kernel does not tell {field} in {where}/status", op="privileges")
 
 
 def drop_privileges() -> None:
-    """Give up every capability for good; under sudo become the user who called it. Open sockets first.
+    """Give up every capability for good; under sudo become the user who called it.
 
-    Later system calls, and programs started later, cannot get the privileges back. Calling it without any does
-    nothing but make that sure.
+    Open sockets first: dial, listen, make links. Those go on working, and so do new connections on a network that a
+    listener or connection of this program keeps open. Later system calls, and programs started later, cannot get the
+    privileges back. Calling it without any does nothing but make that sure. The threads of this package obey as well.
 
     Raises:
-        OpError: the process keeps root (it was not started by sudo) and has other threads already, whose
-            capabilities the kernel lets nobody else drop; or the kernel did not obey.
+        OpError: the process keeps root (it was not started by sudo) and the program has other threads with
+            capabilities, which the kernel lets nobody else drop; or the kernel did not obey.
     """
     user, group = _invoking_user()
-    if user is None and _capability_set("CapPrm") and len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208
-        raise OpError(
-            "there are other threads already; drop privileges before starting them", op="privileges"
-        )
-    libc = ctypes.CDLL(None, use_errno=True)
-    _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
+    if user is None and any(map(_privileged, _strangers())):
+        _end_blas_threads()
+        if any(map(_privileged, _strangers())):
+            raise OpError(
+                "there are other threads already; drop privileges before starting them", op="privileges"
+            )
     if user is not None:
         os.setgroups([])
         os.setresgid(group, group, group)
         os.setresuid(user, user, user)  # the kernel clears all capabilities of all threads with this
+    for helper in list(helpers.values()):
+        helper(_drop_in_this_thread)
+    _drop_in_this_thread()
+    if any(map(_privileged, os.listdir("/proc/self/task"))):  # noqa: PTH208
+        raise OpError("a thread of the process kept a capability", op="privileges")
+
+
+def _strangers() -> list[str]:
+    """Native ids of the other threads, those apart that obey."""
+    own = {threading.get_native_id(), *helpers}
+    return [thread for thread in os.listdir("/proc/self/task") if int(thread) not in own]  # noqa: PTH208
+
+
+def _privileged(thread: str) -> bool:
+    try:
+        return bool(_capability_set("CapPrm", thread))
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # it has ended meanwhile
+
+
+def _end_blas_threads() -> None:
+    """End the idle threads that numpy's OpenBLAS starts when it is loaded, as it does itself before each fork.
+
+    It starts others when it needs them, and they have what the thread has that needs them.
+    """
+    mapped = pathlib.Path("/proc/self/maps").read_text().splitlines()
+    for path in {line.split(maxsplit=5)[5] for line in mapped if "openblas" in line}:
+        end = getattr(ctypes.CDLL(path), "blas_thread_shutdown_", None)
+        if end is not None:
+            end()
+
+
+def _drop_in_this_thread() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
     _checked(libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl")
     header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)
     _checked(libc.capset(header, bytes(24)), "capset")

@@ -20,6 +20,7 @@ import time
 from typing import TYPE_CHECKING
 
 from rawproto.errors import ClosedError
+from rawproto.link.privilege import helpers
 from rawproto.net.driver import Driver
 from rawproto.net.log import logger
 from rawproto.net.poller import POLLIN, POLLOUT, Poller
@@ -98,7 +99,10 @@ class ThreadDriver(Driver):
         self._background_gate = threading.Lock()
         self._background_gate.acquire()
         self._thread = threading.Thread(target=self._background, name=f"rawproto {link.network}", daemon=True)
+        self._errand: Callable[[], None] | None = None
         self._thread.start()
+        self._thread_id: int = self._thread.native_id or 0
+        helpers[self._thread_id] = self.call_in_thread
 
     # ---- waiting application threads
 
@@ -222,11 +226,29 @@ class ThreadDriver(Driver):
 
     # ---- the background thread
 
+    def call_in_thread(self, errand: Callable[[], None]) -> None:
+        """Have the background thread call ``errand``; returns when it has, or when the thread has ended."""
+        done = threading.Event()
+
+        def run() -> None:
+            try:
+                errand()
+            finally:
+                done.set()
+
+        with self.lock:
+            self._errand = run
+            self._nudge_background()
+        while not done.wait(TICK) and self._thread.is_alive():
+            pass
+
     def _background(self) -> None:
         try:
             with self.lock:
                 seen = -1
                 while not self.stopped:
+                    if self._errand is not None:
+                        self._run_errand()
                     if self._leader is None and self._turns == seen:
                         self._drive()
                         seen = -1
@@ -241,11 +263,22 @@ class ThreadDriver(Driver):
         except BaseException:
             logger.exception("the background thread of %s died", self.link.network)
             raise
+        finally:
+            helpers.pop(threading.get_native_id(), None)
+
+    def _run_errand(self) -> None:
+        errand, self._errand = self._errand, None
+        try:
+            if errand is not None:
+                errand()
+        except Exception:
+            # Whoever asked looks at what came of it.
+            logger.exception("an errand of the background thread of %s failed", self.link.network)
 
     def _drive(self) -> None:
         self._background_drives = True
         try:
-            while self._leader is None and not self.stopped:
+            while self._leader is None and not self.stopped and self._errand is None:
                 self._poll_and_turn(self._background_poller, None)
         finally:
             self._background_drives = False
@@ -292,6 +325,7 @@ class ThreadDriver(Driver):
     def disown(self) -> None:
         """After fork(), in the child: the parent's descriptors and lock are not ours to use."""
         self.lock = threading.Lock()
+        helpers.pop(self._thread_id, None)
         self.broken = ClosedError(
             "opened before fork() and left to the parent process: dial or listen again in the child"
         )

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from rawproto import dial, listen
+from rawproto import dial, drop_privileges, listen
 
 from .result import Side
 
@@ -69,6 +69,7 @@ def receive(address: str, config: RSPConfig, reporter: Reporter) -> None:
     size = 0
     told = 0.0
     with listen("rsp", address, config=config) as listener:
+        drop_privileges()
         reporter.say(ready=True)
         listener.set_deadline(30)
         with listener.accept() as conn:

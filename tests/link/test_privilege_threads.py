@@ -1,0 +1,52 @@
+"""Threads and privileges: those of this package, and numpy's, give them up as well; those of the program cannot."""
+
+from pathlib import Path
+
+import numpy
+import pytest
+
+import rawproto
+
+pytestmark = pytest.mark.netns
+
+
+def capabilities(pid="self"):
+    """The effective and permitted sets of every thread of a process, all in one."""
+    together = 0
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        for line in (thread / "status").read_text().splitlines():
+            if line.startswith(("CapEff", "CapPrm")):
+                together |= int(line.split()[1], 16)
+    return together
+
+
+def served(parked):
+    """Listen on raw IP, drop, and go on: accept, dial, echo."""
+    numpy.dot(numpy.ones((300, 300)), numpy.ones((300, 300)))  # its library has threads of its own now
+    with rawproto.listen("rsp4", ":0") as listener:
+        if parked:
+            # The background thread sleeps in another way while an application thread drives.
+            listener.set_deadline(0.1)
+            with pytest.raises(TimeoutError):
+                listener.accept()
+            listener.set_deadline(None)
+        before = capabilities()
+        rawproto.drop_privileges()
+        after = capabilities()
+        threads = len(list(Path("/proc/self/task").iterdir()))
+        with rawproto.dial("rsp4", listener.addr, timeout=20) as conn, listener.accept() as accepted:
+            conn.set_deadline(20)
+            conn.write(b"still here")
+            assert accepted.read() == b"still here"
+    product = numpy.dot(numpy.full((300, 300), 2.0), numpy.ones((300, 300)))
+    return before, after, threads, float(product[0, 0]), capabilities()
+
+
+@pytest.mark.parametrize("parked", [False, True])
+def test_a_program_opens_its_sockets_and_then_drops(lab, parked):
+    before, after, threads, product, at_the_end = lab.host("a").call(served, parked, timeout=60)
+    assert before
+    assert after == 0
+    assert threads > 1, "the driver has a thread of its own"
+    assert product == 600.0
+    assert at_the_end == 0
