@@ -27,7 +27,6 @@ object are called from one thread at a time.
 from __future__ import annotations
 
 import abc
-import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -137,10 +136,3 @@ class DatagramProtocol(Protocol):
     def poll_event(self) -> Any | None:
         """The oldest queued event."""
         return self._events.pop(0) if self._events else None
-
-
-def __getattr__(name: str) -> Any:
-    if name == "run":
-        # What drives a protocol needs sockets and clocks, which this module must not know: it is fetched by name.
-        return getattr(importlib.import_module("rawproto.net"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -97,7 +97,3 @@ def test_in_an_event_loop():
             return answer
 
     assert asyncio.run(main()) == b"question 1"
-
-
-def test_the_protocol_module_names_it():
-    assert rawproto.protocol.run is rawproto.run
