@@ -10,7 +10,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from rawproto.errors import DecodeError
-from rawproto.rsp.header import ACK_HEADER_SIZE, Ack, Kind, RSPFlags
+from rawproto.rsp.header import ACK_HEADER_SIZE, ACK_WORDS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ MAX_ACK_RANGES = 32
 """Ranges told in one packet, and looked at in one."""
 _PAIR = struct.Struct(">II")
 _COUNT_LIMIT = 0xFFFF_FFFF
+_ACK = int(Kind.ACK)
 
 
 def encode_ack(
@@ -46,45 +47,55 @@ def encode_ack(
         marks: packets that bore a congestion mark.
         flags: further flags.
     """
+    if len(ranges) == 1 and ranges[0][1] - ranges[0][0] <= _COUNT_LIMIT:  # the common case
+        pairs = _PAIR.pack(ranges[0][1] - ranges[0][0], 0)
+    else:
+        pairs = _pairs(ranges[:MAX_ACK_RANGES])
+    return (
+        ACK_WORDS.pack(
+            0,
+            _ACK,
+            flags,
+            port,
+            connection,
+            number,
+            window,
+            ranges[0][1] - 1 if ranges else 0,
+            min(delay // 1000, _COUNT_LIMIT),
+            marks & _COUNT_LIMIT,
+            len(pairs) // _PAIR.size,
+            0,
+        )
+        + pairs
+    )
+
+
+def _pairs(ranges: Sequence[tuple[int, int]]) -> bytes:
     pairs = bytearray()
-    told = ranges[:MAX_ACK_RANGES]
-    for index, (start, stop) in enumerate(told):
-        gap = start - told[index + 1][1] if index + 1 < len(told) else 0
+    last = len(ranges) - 1
+    for index, (start, stop) in enumerate(ranges):
+        gap = start - ranges[index + 1][1] if index < last else 0
         if gap > _COUNT_LIMIT:
-            gap, told = 0, told[: index + 1]
+            gap = 0
         pairs += _PAIR.pack(min(stop - start, _COUNT_LIMIT), gap)
         if not gap:
             break
-    header = Ack(
-        kind=Kind.ACK,
-        flags=RSPFlags(flags),
-        port=port,
-        connection=connection,
-        number=number,
-        window=window,
-        largest=told[0][1] - 1 if told else 0,
-        delay=min(delay // 1000, _COUNT_LIMIT),
-        marks=marks & _COUNT_LIMIT,
-        ranges=len(pairs) // _PAIR.size,
-    )
-    return bytes(header) + bytes(pairs)
+    return bytes(pairs)
 
 
-def decode_ranges(ack: Ack, packet: memoryview) -> tuple[list[tuple[int, int]], int]:
-    """(ranges, size): half-open ranges highest first, and where in ``packet`` they end.
+def decode_ranges(largest: int, count: int, packet: bytes | memoryview) -> tuple[list[tuple[int, int]], int]:
+    """(ranges, size): the ``count`` ranges of an ACK, half-open and highest first, and where they end in ``packet``.
 
     Raises:
         DecodeError: the ranges do not fit the packet, or lead below zero.
     """
-    end = ACK_HEADER_SIZE + ack.ranges * _PAIR.size
+    end = ACK_HEADER_SIZE + count * _PAIR.size
     if end > len(packet):
-        raise DecodeError(
-            f"{ack.ranges} ranges do not fit {len(packet)} bytes", "Ack", "ranges", ACK_HEADER_SIZE
-        )
+        raise DecodeError(f"{count} ranges do not fit {len(packet)} bytes", "Ack", "ranges", ACK_HEADER_SIZE)
     ranges: list[tuple[int, int]] = []
-    stop = ack.largest + 1
-    taken = packet[ACK_HEADER_SIZE : ACK_HEADER_SIZE + min(ack.ranges, MAX_ACK_RANGES) * _PAIR.size]
-    for run, gap in _PAIR.iter_unpack(taken):
+    stop = largest + 1
+    told = packet[ACK_HEADER_SIZE : ACK_HEADER_SIZE + min(count, MAX_ACK_RANGES) * _PAIR.size]
+    for run, gap in _PAIR.iter_unpack(told):
         start = stop - run
         if start < 0 or not run:
             raise DecodeError("a run of no packets, or below packet 0", "Ack", "ranges", ACK_HEADER_SIZE)

@@ -23,6 +23,9 @@ THINNING = 16
 """The threshold grows by one for every so many packets received."""
 MAX_RANGES = 64
 """Ranges kept; the sender has long settled what is older."""
+TOLD_OFTEN = 32
+"""Acknowledgements in a row with the same holes after which only the highest range is told: the sender has settled the
+others, or gave them up (RFC 9000 section 13.2.3 leaves it to the receiver which ranges to tell)."""
 
 
 class AckTracker:
@@ -30,6 +33,7 @@ class AckTracker:
 
     __slots__ = (
         "_received",
+        "_told",
         "_total",
         "_waiting",
         "congestion_marks",
@@ -51,6 +55,7 @@ class AckTracker:
         self._received = RangeSet()
         self._waiting = 0
         self._total = 0
+        self._told = 0
 
     def duplicates(self, start: int, stop: int) -> bool:
         """Whether all of ``[start, stop)`` has arrived before."""
@@ -62,15 +67,21 @@ class AckTracker:
 
     def on_received(self, start: int, stop: int, now: int, *, wanted: bool = False) -> None:
         """Packets ``[start, stop)`` arrived; ``wanted``: one of them asks for an acknowledgement."""
-        in_order = start == self.largest + 1
-        self._received.add(start, stop)
-        if len(self._received) > MAX_RANGES:
-            self._received.drop_first()
-        if stop - 1 > self.largest:
+        count = stop - start
+        if start == self.largest + 1:
+            self._received.extend(start, stop)
+            in_order = True
+        else:
+            self._received.add(start, stop)
+            if len(self._received) > MAX_RANGES:
+                self._received.drop_first()
+            self._told = 0
+            in_order = False
+        if stop > self.largest + 1:
             self.largest = stop - 1
             self.largest_at = now
-        self._waiting += stop - start
-        self._total += stop - start
+        self._waiting += count
+        self._total += count
         threshold = min(max(FIRST_THRESHOLD, self._total // THINNING), LAST_THRESHOLD)
         if wanted or not in_order or self._waiting >= threshold:
             self.due = True
@@ -89,10 +100,13 @@ class AckTracker:
 
     def ranges(self, limit: int) -> list[tuple[int, int]]:
         """The highest ``limit`` ranges received, half-open, highest first."""
-        return list(self._received)[: -limit - 1 : -1]
+        return self._received.highest(limit)
 
     def on_sent(self) -> None:
         """An acknowledgement with all of this has gone out."""
         self.due = False
         self.deadline = None
         self._waiting = 0
+        self._told += 1
+        if self._told > TOLD_OFTEN and len(self._received) > 1:
+            self._received.keep_last()

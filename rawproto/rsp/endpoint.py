@@ -36,7 +36,7 @@ __all__ = ["Endpoint", "Neighbours"]
 
 DEFAULT_MAX_DATAGRAM = 1480
 """An Ethernet MTU less the IPv4 header."""
-_KINDS = frozenset(int(kind) for kind in Kind)
+_KINDS = {int(kind): kind for kind in Kind}
 
 
 class Endpoint(Protocol):
@@ -146,6 +146,9 @@ class Endpoint(Protocol):
 
     def handle_datagrams(self, batch: ReceivedBatch, now: int) -> None:
         """Take what arrived: rows of one connection and kind go to it together."""
+        if batch.data is not None:
+            self._handle_single(batch.data, batch.source, batch.mark, now)
+            return
         count = len(batch)
         self.stats.received += count
         if not count:
@@ -156,6 +159,28 @@ class Endpoint(Protocol):
             return
         for first, stop in _groups(batch):
             self._handle_group(batch, first, stop, now)
+
+    def _handle_single(self, packet: bytes, source: Any, mark: int | None, now: int) -> None:
+        """One packet: what :meth:`_handle_group` does, without arrays."""
+        self.stats.received += 1
+        if len(packet) < COMMON_SIZE:
+            self.stats.malformed += 1
+            return
+        kind = _KINDS.get(packet[4])
+        if kind is None:
+            self.stats.malformed += 1
+            self._strangers.on_other_version(packet, source, now)
+            return
+        identifier = int.from_bytes(packet[8:16], "big")
+        connection = self._directory.get(identifier)
+        if kind is not Kind.DATA or connection is None:
+            self._handle_packet(kind, connection, identifier, packet, source, now)
+        elif connection.state is not State.SYN_SENT:
+            self.touch(connection)
+            if len(packet) >= DATA_HEADER_SIZE:
+                connection.inbound.on_single(packet, source, mark, now)
+            else:
+                self.stats.malformed += 1
 
     def _handle_short(self, batch: ReceivedBatch, now: int) -> None:
         """Some datagrams are too short for any packet: take the others one by one."""
@@ -168,18 +193,17 @@ class Endpoint(Protocol):
     def _handle_group(self, batch: ReceivedBatch, first: int, stop: int, now: int) -> None:
         """Rows ``first`` to ``stop``: one kind, one identifier."""
         row = batch.head[first]
-        code = int(row[4])
-        if code not in _KINDS:
+        kind = _KINDS.get(int(row[4]))
+        if kind is None:
             self.stats.malformed += stop - first
             self._strangers.on_other_version(batch.datagram(first), batch.source_of(first), now)
             return
         identifier = int.from_bytes(row[8:16].tobytes(), "big")
         connection = self._directory.get(identifier)
-        if code == Kind.DATA and connection is not None:
+        if kind is Kind.DATA and connection is not None:
             if connection.state is not State.SYN_SENT:
                 self._handle_data(connection, batch, first, stop, now)
             return
-        kind = Kind(code)
         for index in range(first, stop):
             self._handle_packet(
                 kind, connection, identifier, batch.datagram(index), batch.source_of(index), now
@@ -269,7 +293,7 @@ class Endpoint(Protocol):
     def poll_transmit(self, now: int) -> Transmit | None:
         """The next batch of any connection; answers to strangers first."""
         if (reply := self._strangers.replies.pop()) is not None:
-            return Transmit(Batch.from_datagrams([reply[0]]), reply[1])
+            return Transmit(Batch.single(reply[0]), reply[1])
         while (connection := self._schedule.first()) is not None:
             transmit = connection.poll_transmit(now)
             if transmit is not None:

@@ -6,14 +6,17 @@ another version has no known kind.
 
 from __future__ import annotations
 
+import struct
 from typing import Annotated, Final
 
 from rawproto.wire import Flag, Flags, Header, OpenEnum, declare, enum8, fixed, flags8, u16, u32, u64
 
 __all__ = [
     "ACK_HEADER_SIZE",
+    "ACK_WORDS",
     "COMMON_SIZE",
     "DATA_HEADER_SIZE",
+    "DATA_WORDS",
     "VERSION",
     "Ack",
     "Common",
@@ -114,3 +117,13 @@ class Path(Common):
 COMMON_SIZE: Final = Common.size
 DATA_HEADER_SIZE: Final = Data.size
 ACK_HEADER_SIZE: Final = Ack.size
+
+
+def _words(header: type[Header]) -> struct.Struct:
+    """The fields of ``header``, all of them machine words, as one struct: for packets that come and go alone."""
+    sizes = (header.dtype[name].itemsize for name in header.dtype.names or ())
+    return struct.Struct("!" + "".join({1: "B", 2: "H", 4: "I", 8: "Q"}[size] for size in sizes))
+
+
+DATA_WORDS: Final = _words(Data)
+ACK_WORDS: Final = _words(Ack)

@@ -11,7 +11,19 @@ from rawproto.rsp import integrity
 from rawproto.rsp.ack_packet import decode_ranges
 from rawproto.rsp.acks import MAX_ACK_DELAY
 from rawproto.rsp.core import Doubt
-from rawproto.rsp.header import DATA_HEADER_SIZE, Ack, Common, Data, Kind, Path, Reset
+from rawproto.rsp.header import (
+    ACK_HEADER_SIZE,
+    ACK_WORDS,
+    DATA_HEADER_SIZE,
+    DATA_WORDS,
+    Ack,
+    Common,
+    Data,
+    Kind,
+    Path,
+    Reset,
+    RSPFlags,
+)
 from rawproto.rsp.migration import Migration, answer_challenge
 from rawproto.rsp.reasons import Reason, reset_error
 from rawproto.rsp.receiver import StreamViolationError
@@ -24,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rawproto.rsp.core import Core
+    from rawproto.rsp.loss import AckOutcome
     from rawproto.rsp.sent import Settled
     from rawproto.wire.batch import ReceivedBatch
     from rawproto.wire.icmp_error import ICMPError
@@ -36,6 +49,7 @@ RESET_WINDOW = 1 << 20
 """How far beyond the expected number a RESET's may lie: more packets than any window holds."""
 DOUBT_TIMEOUTS = 3
 """Probe timeouts in which a questioned peer has to be heard."""
+_CARRIES_DATA = int(RSPFlags.CARRIES_DATA)
 _CE = 3
 """Congestion experienced (RFC 3168 section 5)."""
 
@@ -95,13 +109,26 @@ class Inbound:
         receiver = self._core.receiver
         self._deliver(lambda: receiver.on_rows(numbers, offsets, flags, payload, sizes, now), now)
 
-    def _on_one(self, number: int, offset: int, flags: int, payload: NDArray[np.uint8], now: int) -> None:
-        """One packet's piece of the stream, ``payload`` a single row."""
-        if max(number, offset) > _MAX_NUMBER:
+    def on_single(self, packet: bytes, source: Any, mark: int | None, now: int) -> None:
+        """One DATA packet for this connection, no shorter than a header: :meth:`on_data` without arrays."""
+        core = self._core
+        if core.sender.check != integrity.NONE and not integrity.verify_one(packet):
+            core.corrupted += 1
+            return
+        _, _, flags, _, _, number, offset = DATA_WORDS.unpack_from(packet)
+        if source is not core.source and source != core.source:
+            self._from_elsewhere(source, number, DATA_HEADER_SIZE, now)
+        if mark == _CE:
+            core.receiver.acks.on_mark(1)
+        self._on_one(number, offset, flags, packet[DATA_HEADER_SIZE:], now)
+
+    def _on_one(self, number: int, offset: int, flags: int, data: bytes, now: int) -> None:
+        """One packet's piece of the stream."""
+        if number > _MAX_NUMBER or offset > _MAX_NUMBER:
             self._core.violated("a packet number or offset out of range", now)
             return
-        receiver, size = self._core.receiver, payload.shape[1]
-        self._deliver(lambda: receiver.on_run(number, offset, payload, size, size, flags, now), now)
+        receiver = self._core.receiver
+        self._deliver(lambda: receiver.on_one(number, offset, data, flags, now), now)
 
     def _deliver(self, take: Callable[[], None], now: int) -> None:
         """Let the receiver take data, and tell whoever waits for it."""
@@ -173,30 +200,29 @@ class Inbound:
 
     def _on_ack_packet(self, packet: bytes, now: int) -> None:
         core = self._core
-        ack, _ = Ack.parse(packet)
-        view = memoryview(packet)
-        ranges, end = decode_ranges(ack, view)
-        if ranges and ack.largest >= core.recovery.sent.next:
+        if len(packet) < ACK_HEADER_SIZE:
+            Ack.parse(packet)  # says in which field it ends
+        _, _, flags, _, _, number, window, largest, delay, marks, count, _ = ACK_WORDS.unpack_from(packet)
+        ranges, end = decode_ranges(largest, count, packet)
+        if ranges and largest >= core.recovery.sent.next:
             # Nobody can have received what was never sent (optimistic acknowledgement).
-            core.violated(f"packet {ack.largest} was acknowledged but never sent", now)
+            core.violated(f"packet {largest} was acknowledged but never sent", now)
             return
         core.heard(now)
         if core.closed:
             return
         core.acks_received += 1
-        self._on_ack(ack, ranges, now)
-        if ack.flags.CARRIES_DATA and len(packet) >= end + 8:
-            offset = int.from_bytes(view[end : end + 8], "big")
-            data = np.frombuffer(packet, dtype=np.uint8)[end + 8 :].reshape(1, -1)
-            self._on_one(ack.number, offset, int(ack.flags), data, now)
-
-    def _on_ack(self, ack: Ack, ranges: list[tuple[int, int]], now: int) -> None:
-        core = self._core
-        sender, stream = core.sender, core.sender.stream
-        room, before = stream.room, stream.acked_end
-        if sender.on_window(ack.window):
+        if core.sender.on_window(window):
             core.persist_tries = 0
-        outcome = core.recovery.on_ack(ranges, ack.largest, ack.delay * 1000, ack.marks, now)
+        self._on_ack(core.recovery.on_ack(ranges, largest, delay * 1000, marks, now), ranges, now)
+        if flags & _CARRIES_DATA and len(packet) >= end + 8:
+            offset = int.from_bytes(packet[end : end + 8], "big")
+            self._on_one(number, offset, flags, packet[end + 8 :], now)
+
+    def _on_ack(self, outcome: AckOutcome, ranges: list[tuple[int, int]], now: int) -> None:
+        core = self._core
+        stream = core.sender.stream
+        room, before = stream.room, stream.acked_end
         settled = outcome.acknowledged
         if settled.lied:
             core.violated("a packet number that was skipped was acknowledged", now)
@@ -205,24 +231,25 @@ class Inbound:
             stream.on_acknowledged(start, stop)
         if settled.fin:
             stream.fin_acked, stream.fin_pending = True, False
-        self.take_back(outcome.lost, now)
-        if core.trace is not None and settled.count:
-            core.trace.record(now, "transport:packets_acked", ranges=ranges[:4], acked_end=stream.acked_end)
-            core.trace.metrics(now, sender)
+        if outcome.lost.count:
+            self.take_back(outcome.lost, now)
         if settled.count:
             core.probes_due = 0
+            if core.trace is not None:
+                core.trace.record(
+                    now, "transport:packets_acked", ranges=ranges[:4], acked_end=stream.acked_end
+                )
+                core.trace.metrics(now, core.sender)
         self.set_loss_timer()
         # Not by what was in flight: the last word may be on packets that were declared lost, wrongly.
-        all_arrived = stream.acked_end > before and not stream.unacknowledged
-        if stream.room > room or settled.fin or all_arrived:
+        all_arrived = stream.acked_end > before and stream.acked_end == stream.end
+        if settled.fin or all_arrived or stream.room > room:
             core.tell()
             core.check_finished(now)
 
     def take_back(self, lost: Settled, now: int) -> None:
         """What lost packets carried goes out again."""
         core = self._core
-        if not lost.count:
-            return
         stream = core.sender.stream
         for start, stop in lost.stream:
             stream.on_lost(start, stop)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from rawproto.protocol import SECOND
 from rawproto.rsp import integrity
 from rawproto.rsp.ack_packet import MAX_ACK_RANGES, encode_ack
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outbound"]
 
+_FIN, _CARRIES_DATA = int(RSPFlags.FIN), int(RSPFlags.CARRIES_DATA)
 _MORE_FOR_RANGES = DATA_HEADER_SIZE - ACK_HEADER_SIZE
 OVERRIDE_AFTER = 5
 """Probes of the window before it is filled even with a little: a second or so (RFC 9293 section 3.8.6.2.1)."""
@@ -43,7 +42,7 @@ class Outbound:
         core = self._core
         if core.control:
             packet, aside = core.control.popleft()
-            return Transmit(Batch.from_datagrams([packet]), core.address if aside is None else aside)
+            return Transmit(Batch.single(packet), core.address if aside is None else aside)
         if core.closed or core.state is State.SYN_SENT:
             return None
         acks = core.receiver.acks
@@ -114,7 +113,7 @@ class Outbound:
             connection=core.peer_identifier,
             number=number,
         )
-        return _alone(integrity.fill_one(bytes(probe)))
+        return Batch.single(integrity.fill_one(bytes(probe)))
 
     def _ack_fields(self, now: int) -> dict[str, Any]:
         core = self._core
@@ -150,8 +149,7 @@ class Outbound:
         fin = stream.finished_writing
         carries = CARRIES_STREAM | (CARRIES_FIN if fin else 0)
         number = core.recovery.on_sent_one(now, start, size, carries)
-        array, index, _ = stream.locate(start, stop, size)
-        flags = RSPFlags.CARRIES_DATA | (RSPFlags.FIN if fin else 0)
+        flags = _CARRIES_DATA | (_FIN if fin else 0)
         front = encode_ack(number=number, flags=flags, **self._ack_fields(now))
         stream.on_sent(start, stop)
         if fin:
@@ -161,7 +159,7 @@ class Outbound:
         core.receiver.acks.on_sent()
         core.acks_sent += 1
         self._after_sending(before, now)
-        return self._checked(front + start.to_bytes(8, "big") + array[index : index + size].tobytes())
+        return self._checked(front + start.to_bytes(8, "big") + stream.piece(start, stop))
 
     def _checked(self, packet: bytes) -> bytes:
         core = self._core
@@ -169,26 +167,21 @@ class Outbound:
 
     def _single(self, packet: bytes) -> Transmit:
         core = self._core
-        return Transmit(_alone(packet), core.address, core.ecn)
+        return Transmit(Batch.single(packet), core.address, core.ecn)
 
     def _trace_sent(self, batch: Batch, now: int) -> None:
         core = self._core
         assert core.trace is not None
-        if batch.tail_lengths is None:
+        headers = batch.head[:, :DATA_HEADER_SIZE].view(Data.dtype)[:, 0]
+        if headers["kind"][0] != Kind.DATA:
             return
-        headers = batch.head.view(Data.dtype)[:, 0]
+        offset, length = int(headers["offset"][0]), int(batch.lengths.sum()) - DATA_HEADER_SIZE * len(batch)
         core.trace.record(
             now,
             "transport:packets_sent",
             first=int(headers["number"][0]),
-            offset=int(headers["offset"][0]),
+            offset=offset,
             count=len(batch),
-            length=int(batch.tail_lengths.sum()),
-            retransmission=int(headers["offset"][0]) + int(batch.tail_lengths.sum())
-            < core.sender.stream.next,
+            length=length,
+            retransmission=offset + length < core.sender.stream.next,
         )
-
-
-def _alone(packet: bytes) -> Batch:
-    """One datagram as a batch, not copied."""
-    return Batch(np.frombuffer(packet, dtype=np.uint8).reshape(1, -1))

@@ -82,6 +82,22 @@ class RangeSet:
         starts[low:high] = [start]
         stops[low:high] = [stop]
 
+    def extend(self, start: int, stop: int) -> None:
+        """Put ``[start, stop)`` into the set; ``start`` is not below the end of its highest range."""
+        stops = self._stops
+        if stops and stops[-1] == start:
+            stops[-1] = stop
+        else:
+            self._starts.append(start)
+            stops.append(stop)
+
+    def highest(self, limit: int) -> list[tuple[int, int]]:
+        """The ``limit`` highest ranges, highest first."""
+        starts, stops = self._starts, self._stops
+        if len(starts) == 1:
+            return [(starts[0], stops[0])]
+        return list(zip(starts[: -limit - 1 : -1], stops[: -limit - 1 : -1], strict=True))
+
     def remove(self, start: int, stop: int) -> None:
         """Take ``[start, stop)`` out of the set."""
         starts, stops = self._starts, self._stops
@@ -114,6 +130,10 @@ class RangeSet:
     def drop_first(self) -> tuple[int, int]:
         """Take the lowest range out and return it."""
         return self._starts.pop(0), self._stops.pop(0)
+
+    def keep_last(self) -> None:
+        """Take all but the highest range out."""
+        del self._starts[:-1], self._stops[:-1]
 
     def clear(self) -> None:
         """Empty the set."""

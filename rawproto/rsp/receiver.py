@@ -100,22 +100,45 @@ class Receiver:
         """
         count = len(rows)
         stop = offset + size * (count - 1) + last
-        stream = self.stream
-        if stream.contradicts_end(stop):
-            raise StreamViolationError(f"data up to offset {stop}, beyond the end at {stream.final_size}")
-        if stream.would_refuse(offset, stop):
+        if self._enter(number, count, offset, stop, flags, now):
+            self._store(offset, rows, size, last)
+        else:
             self._refuse(number, offset, rows, size, last, flags, now)
-            return
+
+    def on_one(self, number: int, offset: int, data: bytes | memoryview, flags: int, now: int) -> None:
+        """Take one packet with ``data``.
+
+        Raises:
+            StreamViolationError: data beyond the stated end, or two different ends.
+        """
+        if not self._enter(number, 1, offset, offset + len(data), flags, now):
+            self._refuse_one()
+        elif data:
+            self.stream.write_one(offset, data)
+
+    def _enter(self, number: int, count: int, offset: int, stop: int, flags: int, now: int) -> bool:
+        """Note ``count`` packets with the bytes ``[offset, stop)``, whose data is to be stored; false: refused."""
+        stream = self.stream
+        final_size = stream.final_size
+        if final_size is not None and stop > final_size:
+            raise StreamViolationError(f"data up to offset {stop}, beyond the end at {final_size}")
+        if stream.would_refuse(offset, stop):
+            return False
         self.packets += count
-        if self.acks.seen(number, number + count):
+        if number <= self.acks.largest and self.acks.seen(number, number + count):
             self.duplicates += count if self.acks.duplicates(number, number + count) else 1
         if flags & _FIN and not stream.finish(stop):
-            raise StreamViolationError(f"the stream ends at {stop}, but ended at {stream.final_size} before")
-        self._store(offset, rows, size, last)
+            raise StreamViolationError(f"the stream ends at {stop}, but ended at {final_size} before")
         self.bytes += stop - offset
         if flags & _BLOCKED and stop > self._grow_beyond:
             self._blocked = True
         self.acks.on_received(number, number + count, now, wanted=bool(flags & (_ACK_NOW | _FIN)))
+        return True
+
+    def _refuse_one(self) -> None:
+        self.packets += 1
+        self.refused += 1
+        self.acks.due = True
 
     def _refuse(
         self, number: int, offset: int, rows: NDArray[np.uint8], size: int, last: int, flags: int, now: int
@@ -123,9 +146,7 @@ class Receiver:
         """The run does not fit as a whole: take those of its packets that do, say so for the others."""
         count = len(rows)
         if count == 1:
-            self.packets += 1
-            self.refused += 1
-            self.acks.due = True
+            self._refuse_one()
             return
         for index in range(count):
             final = index == count - 1

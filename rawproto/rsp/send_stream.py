@@ -85,7 +85,11 @@ class SendStream:
         if not size:
             return 0
         view = view[:size]
-        if size >= REFERENCE_FROM and type(view.obj) is bytes:
+        if not self._chunks and size < REFERENCE_FROM:
+            # The usual small message: nothing else waits. Its bytes cost less than a chunk with room for more.
+            self._append_chunk(np.frombuffer(bytes(view), dtype=np.uint8), 0)
+            self.end += size
+        elif size >= REFERENCE_FROM and type(view.obj) is bytes:
             self._append_chunk(np.frombuffer(view, dtype=np.uint8), 0)
             self.end += size
         else:
@@ -138,6 +142,11 @@ class SendStream:
         """The lowest ``size`` bytes (or fewer) sent and not acknowledged: what a probe carries."""
         stop = min(self.next, self.acked_end + size)
         return (self.acked_end, stop) if stop > self.acked_end else None
+
+    def piece(self, start: int, stop: int) -> bytes:
+        """A copy of the bytes ``[start, stop)``."""
+        array, index, _ = self.locate(start, stop, stop - start)
+        return array[index : index + stop - start].tobytes()
 
     def locate(self, start: int, stop: int, unit: int) -> tuple[NDArray[np.uint8], int, int]:
         """Where the bytes ``[start, stop)`` lie: a flat array, the index of ``start`` in it, and the stop found.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rawproto.rsp import integrity
-from rawproto.rsp.header import DATA_HEADER_SIZE, Data, Kind, RSPFlags
+from rawproto.rsp.header import DATA_HEADER_SIZE, DATA_WORDS, Data, Kind, RSPFlags
 from rawproto.rsp.sent import CARRIES_FIN, CARRIES_STREAM
 from rawproto.wire.batch import Batch
 
@@ -26,6 +26,7 @@ __all__ = ["MAX_BATCH", "Sender"]
 MAX_BATCH = 64
 """Packets in one batch: what one call to the kernel takes (architecture, decision 1)."""
 
+_DATA = int(Kind.DATA)
 _STEPS = np.arange(MAX_BATCH, dtype=np.int64)
 _HEADER_LENGTHS = np.full(MAX_BATCH, DATA_HEADER_SIZE, dtype=np.int64)
 _FIN, _ACK_NOW, _BLOCKED = int(RSPFlags.FIN), int(RSPFlags.ACK_NOW), int(RSPFlags.BLOCKED)
@@ -36,6 +37,8 @@ class Sender:
 
     __slots__ = (
         "_asked_at",
+        "_connection",
+        "_port",
         "_rows",
         "_widest",
         "bytes",
@@ -63,11 +66,13 @@ class Sender:
         self.bytes_retransmitted = 0
         self._widest = 0  # largest window that the peer ever offered
         self._asked_at = 0  # bytes sent when an acknowledgement was last asked for
+        self._port = self._connection = 0
         self._rows: NDArray[np.void] = np.zeros(0, dtype=Data.dtype)
 
     def address(self, port: int, connection: int, check: str) -> None:
         """Fill in what every packet of the connection bears."""
         self.check = check
+        self._port, self._connection = port, connection
         template = np.zeros(1, dtype=Data.dtype)
         template["kind"], template["port"], template["connection"] = Kind.DATA, port, connection
         self._rows = template
@@ -144,12 +149,8 @@ class Sender:
     def _empty(self, now: int, offset: int, flags: int, carries: int) -> Batch:
         self.stream.fin_pending = False
         number = self.recovery.on_sent_one(now, offset, 0, carries)
-        rows = self._room_for_rows(1)
-        rows["number"], rows["offset"], rows["flags"] = number, offset, flags
-        batch = Batch(rows.view(np.uint8).reshape(1, DATA_HEADER_SIZE), _HEADER_LENGTHS[:1])
-        integrity.fill(batch, self.check)
         self.packets += 1
-        return batch
+        return self._single(number, offset, flags, b"")
 
     def override(self, now: int) -> Batch | None:
         """What the window takes, however little: it was held back for long enough (RFC 9293 section 3.8.6.2.1)."""
@@ -174,6 +175,8 @@ class Sender:
     def build(self, start: int, stop: int, now: int, *, again: bool, ask: bool = False) -> Batch:
         """The range ``[start, stop)`` as a batch, entered in the ledger."""
         size, stream = self.size, self.stream
+        if stop - start <= size:
+            return self._build_one(start, stop, now, again=again, ask=ask)
         payload, index, stop = stream.locate(start, stop, size)
         total = stop - start
         count = -(-total // size)
@@ -202,6 +205,23 @@ class Sender:
         integrity.fill(batch, self.check)
         self._count(count, total, again=again)
         return batch
+
+    def _build_one(self, start: int, stop: int, now: int, *, again: bool, ask: bool) -> Batch:
+        """What fits one packet: :meth:`build` without arrays."""
+        stream, total = self.stream, stop - start
+        carries_end = stream.finished_writing and stop == stream.end
+        carries = CARRIES_STREAM | (CARRIES_FIN if carries_end else 0)
+        number = self.recovery.on_sent_one(now, start, total, carries)
+        if carries_end:
+            stream.fin_pending = False
+        stream.on_sent(start, stop)
+        flags = self._flags(total, stop, carries_end=carries_end, ask=ask)
+        self._count(1, total, again=again)
+        return self._single(number, start, flags, stream.piece(start, stop))
+
+    def _single(self, number: int, offset: int, flags: int, payload: bytes) -> Batch:
+        packet = DATA_WORDS.pack(0, _DATA, flags, self._port, self._connection, number, offset) + payload
+        return Batch.single(packet if self.check == integrity.NONE else integrity.fill_one(packet))
 
     def _flags(self, total: int, stop: int, *, carries_end: bool, ask: bool) -> int:
         """Flags of the last packet of a batch: the end, and whether an acknowledgement is wanted now."""

@@ -28,9 +28,13 @@ Bytes2D = "NDArray[np.uint8]"
 
 
 class Batch:
-    """n datagrams, each a row of ``head`` followed by a slice of ``tail``."""
+    """n datagrams, each a row of ``head`` followed by a slice of ``tail``.
 
-    __slots__ = ("head", "head_lengths", "tail", "tail_lengths", "tail_starts")
+    A batch of one datagram can also be made of its bytes (:meth:`single`): ``data`` then has them, and the arrays are
+    made when somebody asks for them. For a lone packet that is a tenth of the price. ``data`` is None otherwise.
+    """
+
+    __slots__ = ("data", "head", "head_lengths", "tail", "tail_lengths", "tail_starts")
 
     def __init__(
         self,
@@ -40,6 +44,7 @@ class Batch:
         tail_starts: NDArray[np.int64] | None = None,
         tail_lengths: NDArray[np.int64] | None = None,
     ) -> None:
+        self.data: bytes | None = None
         self.head = head
         self.head_lengths = (
             np.full(len(head), head.shape[1], dtype=np.int64) if head_lengths is None else head_lengths
@@ -53,8 +58,27 @@ class Batch:
         """A batch holding copies of ``datagrams``, whole in their rows."""
         return cls(*pack_rows(datagrams))
 
+    @classmethod
+    def single(cls, data: bytes) -> Batch:
+        """A batch of the one datagram ``data``."""
+        batch = cls.__new__(cls)
+        batch.data = data
+        return batch
+
+    def __getattr__(self, name: str) -> Any:
+        # Only asked for what is not there: the arrays of a batch made of bytes.
+        data = self.data if name in Batch.__slots__ and name != "data" else None
+        if data is None:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+            )
+        self.head = np.frombuffer(data, dtype=np.uint8).reshape(1, -1)
+        self.head_lengths = np.array([len(data)], dtype=np.int64)
+        self.tail = self.tail_starts = self.tail_lengths = None
+        return getattr(self, name)
+
     def __len__(self) -> int:
-        return len(self.head)
+        return len(self.head) if self.data is None else 1
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -65,6 +89,8 @@ class Batch:
 
     def datagram(self, index: int) -> bytes:
         """A copy of datagram ``index``, head and tail joined."""
+        if self.data is not None:
+            return (self.data,)[index]
         front = self.head[index, : self.head_lengths[index]].tobytes()
         if self.tail is None or self.tail_starts is None or self.tail_lengths is None:
             return front
@@ -114,9 +140,10 @@ class ReceivedBatch(Batch):
         destination: the local address they were sent to, or None where the link cannot tell.
         ecn: ECN codepoint of each datagram, uint8 (n,), or None where the link cannot tell.
         timestamps: kernel arrival time of each datagram, int64 (n,) nanoseconds since the epoch, or None.
+        mark: ECN codepoint of the only datagram of a batch made by :meth:`arrival`, or None; others have ``ecn``.
     """
 
-    __slots__ = ("_sources", "destination", "ecn", "source", "timestamps")
+    __slots__ = ("_sources", "destination", "ecn", "mark", "source", "timestamps")
 
     def __init__(
         self,
@@ -130,11 +157,31 @@ class ReceivedBatch(Batch):
         timestamps: NDArray[np.int64] | None = None,
     ) -> None:
         super().__init__(head, head_lengths)
+        self.mark: int | None = None
         self.source = source
         self._sources = sources
         self.destination = destination
         self.ecn = ecn
         self.timestamps = timestamps
+
+    @classmethod
+    def arrival(
+        cls, data: bytes, source: Any, *, mark: int | None = None, destination: Any = None
+    ) -> ReceivedBatch:
+        """A batch of the one datagram ``data``, without arrays until somebody asks for them."""
+        batch = cls.__new__(cls)
+        batch.data = data
+        batch.source = source
+        batch.destination = destination
+        batch.mark = mark
+        batch._sources = batch.timestamps = None
+        return batch
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "ecn":
+            return super().__getattr__(name)
+        self.ecn = None if self.mark is None else np.array([self.mark], dtype=np.uint8)
+        return self.ecn
 
     @classmethod
     def from_arrivals(
@@ -146,6 +193,9 @@ class ReceivedBatch(Batch):
     ) -> ReceivedBatch:
         """A batch of copies of (datagram, source) pairs, for in-memory links, simulators and tests."""
         pairs = list(arrivals)
+        if len(pairs) == 1:
+            mark = None if ecn is None else int(ecn[0])
+            return cls.arrival(*pairs[0], mark=mark, destination=destination)
         rows, lengths = pack_rows([datagram for datagram, _ in pairs])
         sources = [source for _, source in pairs]
         same = bool(sources) and all(source == sources[0] for source in sources)

@@ -33,7 +33,7 @@ def build(ranges, **fields):
 
 def parse(packet):
     ack, _ = Ack.parse(packet)
-    return ack, *decode_ranges(ack, memoryview(packet))
+    return ack, *decode_ranges(ack.largest, ack.ranges, memoryview(packet))
 
 
 @given(descending_ranges())
@@ -91,7 +91,7 @@ def raw(largest, *pairs, count=None):
 def test_malformed_ranges_are_refused(packet):
     ack, _ = Ack.parse(packet)
     with pytest.raises(DecodeError):
-        decode_ranges(ack, memoryview(packet))
+        decode_ranges(ack.largest, ack.ranges, memoryview(packet))
 
 
 def test_no_more_than_32_ranges_are_looked_at():
