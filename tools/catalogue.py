@@ -16,6 +16,7 @@ TOOLS: dict[str, str] = {
     "dissector": "Print a Wireshark dissector in Lua, for RSP or headers of your own.",
     "doctor": "Say why sending raw IP would fail here, and how to mend it.",
     "lab": "Run programs on the hosts of a network that a TOML file describes.",
+    "send": "Send any datagram, right or wrong on purpose, and wait for the answer.",
     "soak": "Run a scenario with many seeds in the simulator; a stopped campaign goes on.",
     "lookup": "Look up names, addresses and DNS records.",
     "serve": "Serve a folder to rawproto get and rawproto put.",
