@@ -140,6 +140,11 @@ class Connection:
         return self._core.receiver.stream.readable
 
     @property
+    def memory(self) -> int:
+        """Bytes held for data received."""
+        return self._core.receiver.stream.memory
+
+    @property
     def at_eof(self) -> bool:
         """The peer's stream has ended and was read to its end."""
         return self._core.receiver.stream.at_end

@@ -63,6 +63,8 @@ class Endpoint(Protocol):
     ) -> None:
         self.config = config or RSPConfig()
         self.stats = EndpointStats()
+        self.on_made: Callable[[Connection], None] | None = None
+        """Called with each connection as it is made, before any of its packets: for whoever watches the endpoint."""
         self._entropy = entropy
         self._max_datagram = min(max_datagram, self.config.max_datagram or max_datagram)
         self._directory = Directory(entropy)
@@ -333,6 +335,8 @@ class Endpoint(Protocol):
             side = "client" if state is State.SYN_SENT else "server"
             connection.trace = Trace(side, f"rsp {terms.source_port} to {address} port {terms.port}")
         self._directory.add(connection)
+        if self.on_made is not None:
+            self.on_made(connection)
         return connection
 
     def _tell(self, connection: Connection) -> None:
