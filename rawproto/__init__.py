@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from rawproto.errors import EncodeError as EncodeError
     from rawproto.errors import ExpectationError as ExpectationError
     from rawproto.errors import FilterError as FilterError
+    from rawproto.errors import InvariantError as InvariantError
     from rawproto.errors import LabError as LabError
     from rawproto.errors import OpError as OpError
     from rawproto.errors import PrivilegeError as PrivilegeError
@@ -332,6 +333,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "EncodeError",
         "ExpectationError",
         "FilterError",
+        "InvariantError",
         "LabError",
         "OpError",
         "PrivilegeError",

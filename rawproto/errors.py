@@ -12,7 +12,8 @@ Each class also inherits the builtin that a caller would reach for first, so ``e
      ├── FilterError (ValueError)            a packet filter that cannot be compiled or is not valid
      ├── ConfigError (ValueError)            a configuration value out of its range
      ├── LabError (RuntimeError)             a host, link or impairment that cannot be made
-     │    └── ExpectationError (AssertionError)   a protocol did something else than its script says
+     │    ├── ExpectationError (AssertionError)   a protocol did something else than its script says
+     │    └── InvariantError (AssertionError)     a protocol broke a rule that holds in every run
      ├── PrivilegeError (PermissionError)    a missing capability; says which, and the ways to get it
      ├── DNSError (OSError)                  a lookup without an answer
      │    └── DNSTimeoutError (TimeoutError)
@@ -45,6 +46,7 @@ __all__ = [
     "EncodeError",
     "ExpectationError",
     "FilterError",
+    "InvariantError",
     "LabError",
     "OpError",
     "PrivilegeError",
@@ -162,6 +164,10 @@ class LabError(RawprotoError, RuntimeError):
 
 class ExpectationError(LabError, AssertionError):
     """A protocol did something else than a script of the lab expects; the message shows the steps before."""
+
+
+class InvariantError(LabError, AssertionError):
+    """A protocol broke a rule that the simulator checks in every run; the message says which, where and when."""
 
 
 class PrivilegeError(RawprotoError, PermissionError):

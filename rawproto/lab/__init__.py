@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from rawproto.lab.impair import DirectionStats as DirectionStats
     from rawproto.lab.lab import Lab as Lab
     from rawproto.lab.links import LabLink as LabLink
+    from rawproto.lab.node import Node as Node
     from rawproto.lab.rules import Packet as Packet
     from rawproto.lab.script import Script as Script
     from rawproto.lab.script import Seen as Seen
     from rawproto.lab.shrink import Shrunk as Shrunk
-    from rawproto.lab.simhost import Node as Node
     from rawproto.lab.simhost import SimHost as SimHost
     from rawproto.lab.simlink import SimLink as SimLink
     from rawproto.lab.simulation import Simulation as Simulation
@@ -44,7 +44,7 @@ _MODULE_OF = {
     "Impairments": "rawproto.lab.spec",
     "Lab": "rawproto.lab.lab",
     "LabLink": "rawproto.lab.links",
-    "Node": "rawproto.lab.simhost",
+    "Node": "rawproto.lab.node",
     "Outcome": "rawproto.lab.campaign",
     "Packet": "rawproto.lab.rules",
     "Policer": "rawproto.lab.spec",

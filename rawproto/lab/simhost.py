@@ -1,15 +1,15 @@
-"""Hosts of the simulator, and the protocols that run on them."""
+"""Hosts of the simulator: addresses, links, and the nodes that run there."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rawproto.addr import IP, IPAddr
 from rawproto.errors import LabError
-from rawproto.lab.clockwork import DELIVERY, TIMER
+from rawproto.lab.datagram import Datagram, ip_of
+from rawproto.lab.node import Node
+from rawproto.lab.units import nanoseconds
 from rawproto.protocol import Protocol
-from rawproto.wire.batch import ReceivedBatch
 from rawproto.wire.icmp_error import ICMPError, ICMPErrorKind
 
 if TYPE_CHECKING:
@@ -18,185 +18,12 @@ if TYPE_CHECKING:
     from rawproto.lab.simlink import SimLink
     from rawproto.lab.simulation import Simulation
 
-__all__ = ["Datagram", "Node", "SimHost"]
+__all__ = ["SimHost"]
 
-Result = TypeVar("Result")
 P = TypeVar("P", bound=Protocol)
 
-# Polling a protocol that says "one more" this often at one instant means that it never stops.
-ENDLESS = 100_000
 # RFC 792: an error quotes the IP header and the first 64 bits behind it; hosts quote more (RFC 1812 section 4.3.2.3).
 QUOTE = 548
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Datagram:
-    """A datagram on its way.
-
-    Attributes:
-        data: what the protocol sent.
-        source: address it was sent from.
-        destination: address it is going to.
-        channel: the IP protocol number (or whatever the nodes agreed on).
-        ecn: ECN codepoint.
-        error: the ICMP error that it is, or None.
-    """
-
-    data: bytes
-    source: Any
-    destination: Any
-    channel: Any
-    ecn: int = 0
-    error: ICMPError | None = None
-
-
-def ip_of(address: Any) -> IP:
-    """The IP of an address of any kind."""
-    ip = getattr(address, "ip", address)
-    return ip if isinstance(ip, IP) else IP(ip)
-
-
-class Node(Generic[P]):
-    """One protocol object on a host; made by :meth:`SimHost.run`.
-
-    Attributes:
-        protocol: the object.
-        address: what it is reached at.
-        channel: the IP protocol number it uses.
-        host: where it runs.
-        events: what the protocol told and ``on_event`` was not there to take, oldest first.
-        on_event: called with each event and the time; it may command the protocol directly.
-        stopped: whether :meth:`SimHost.stop` ended it.
-    """
-
-    def __init__(
-        self,
-        host: SimHost,
-        protocol: P,
-        address: Any,
-        channel: Any,
-        coalesce: int,
-        on_event: Callable[[Any, int], None] | None,
-    ) -> None:
-        self.host = host
-        self.protocol = protocol
-        self.address = address
-        self.channel = channel
-        self.events: list[Any] = []
-        self.stopped = False
-        self.on_event = on_event
-        self.name = f"{host.name}:{channel}"
-        self._simulation = host.simulation
-        self._coalesce = coalesce
-        self._inbox: list[Datagram] = []
-        self._timer_at: int | None = None
-        self._timer_version = 0
-        self._idle_fires = 0
-        self._last_fire = -1
-
-    def __repr__(self) -> str:
-        return f"<node {self.name} at {self.address}>"
-
-    def do(self, command: Callable[[P, int], Result]) -> Result:
-        """Give the protocol a command: ``command(protocol, now)``; then do what it asks for."""
-        if self.stopped:
-            raise LabError(f"{self.name} was stopped")
-        now = self._simulation.now
-        self._simulation.record.note(now, "command", self.name)
-        result = command(self.protocol, now)
-        self._drain(now)
-        return result
-
-    def wake(self) -> None:
-        """Do what the protocol asks for, after it was given commands by other ways than :meth:`do`."""
-        self._drain(self._simulation.now)
-
-    def put(self, datagram: Datagram) -> None:
-        """A datagram arrived for this node."""
-        self._inbox.append(datagram)
-        if len(self._inbox) == 1:
-            clockwork = self._simulation.clockwork
-            clockwork.plan(clockwork.now + self._coalesce, DELIVERY, self._deliver)
-
-    def _deliver(self) -> None:
-        if self.stopped:
-            return
-        now = self._simulation.now
-        arrived, self._inbox = self._inbox, []
-        plain: list[Datagram] = []
-        for datagram in arrived:
-            self._simulation.record.note(now, "arrive", self.name, datagram.data)
-            if datagram.error is None:
-                plain.append(datagram)
-            else:
-                self.protocol.handle_icmp(datagram.error, now)
-        if plain:
-            batch = ReceivedBatch.from_arrivals(
-                [(datagram.data, datagram.source) for datagram in plain],
-                destination=plain[0].destination,
-                ecn=[datagram.ecn for datagram in plain],
-            )
-            self.protocol.handle_datagrams(batch, now)
-        self._drain(now)
-
-    def _drain(self, now: int) -> None:
-        """Poll in the order that the contract prescribes, until the protocol has nothing more."""
-        for _ in range(ENDLESS):
-            self._send_all(now)
-            if not self._tell_all(now):
-                self._arm(now)
-                return
-        raise LabError(f"{self.name} has events without end at {now} ns; {self._simulation.how_to_replay()}")
-
-    def _send_all(self, now: int) -> None:
-        for _ in range(ENDLESS):
-            transmit = self.protocol.poll_transmit(now)
-            if transmit is None:
-                return
-            datagrams = [
-                Datagram(data, self.address, transmit.destination, self.channel, transmit.ecn)
-                for data in transmit.batch
-            ]
-            for datagram in datagrams:
-                self._simulation.record.note(now, "send", self.name, datagram.data)
-            self.host.send(datagrams)
-        raise LabError(f"{self.name} sends without end at {now} ns; {self._simulation.how_to_replay()}")
-
-    def _tell_all(self, now: int) -> bool:
-        """Hand out events; whether somebody may have answered one with a command."""
-        answered = False
-        while (event := self.protocol.poll_event()) is not None:
-            if self.on_event is None:
-                self.events.append(event)
-            else:
-                self.on_event(event, now)
-                answered = True
-        return answered
-
-    def _arm(self, now: int) -> None:
-        due = self.protocol.poll_timeout()
-        if due == self._timer_at and due is not None and due > now:
-            return
-        self._timer_version += 1
-        self._timer_at = due
-        if due is not None:
-            version = self._timer_version
-            self._simulation.clockwork.plan(due, TIMER, lambda: self._fire(version))
-
-    def _fire(self, version: int) -> None:
-        if version != self._timer_version or self.stopped:
-            return
-        now = self._simulation.now
-        self._idle_fires = self._idle_fires + 1 if now == self._last_fire else 0
-        self._last_fire = now
-        if self._idle_fires > ENDLESS // 100:
-            raise LabError(
-                f"{self.name} asks to be woken at {now} ns again and again; {self._simulation.how_to_replay()}"
-            )
-        self._simulation.record.note(now, "timer", self.name)
-        self._timer_at = None
-        self.protocol.handle_timeout(now)
-        self._drain(now)
 
 
 class SimHost:
@@ -282,8 +109,6 @@ class SimHost:
         Raises:
             LabError: the address is not of this host, or taken.
         """
-        from rawproto.lab.units import nanoseconds
-
         address = IPAddr(self.ip4) if address is None else address
         ip = ip_of(address)
         if ip not in self._addresses:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from rawproto.addr import IP, UDPAddr
 from rawproto.lab import plan
 from rawproto.lab.clockwork import ARRIVAL
+from rawproto.lab.datagram import IP_HEADER, Datagram, ip_of, overhead
 from rawproto.lab.faults import BACKWARD, FORWARD, ImpairedLink
 from rawproto.lab.impair import HELD, Delivery, Direction
 from rawproto.lab.rules import Packet, Rule, Rules
-from rawproto.lab.simhost import Datagram, SimHost, ip_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,13 +19,11 @@ if TYPE_CHECKING:
     from rawproto.lab.fates import Decisions
     from rawproto.lab.impair import DirectionStats
     from rawproto.lab.rules import Verdict
+    from rawproto.lab.simhost import SimHost
     from rawproto.lab.simulation import Simulation
     from rawproto.lab.spec import Impairments
 
 __all__ = ["SimLink"]
-
-IP_HEADER = {4: 20, 6: 40}
-UDP_HEADER = 8
 
 
 class _Way:
@@ -209,9 +207,3 @@ def _addresses(
     if other.network is not None:
         return plan.addresses_for(other.network, other.next_number())
     return plan.addresses_for(number, end)
-
-
-def overhead(datagram: Datagram) -> int:
-    """Bytes of the IP (and UDP) headers that the datagram would have on a wire."""
-    header = IP_HEADER[ip_of(datagram.destination).version]
-    return header + UDP_HEADER if isinstance(datagram.destination, UDPAddr) else header

@@ -38,11 +38,15 @@ class Simulation:
         faults: the only packets to which chance may do something, each as (number of the link, direction, number
             of the packet); None for all. This is how :mod:`rawproto.lab.shrink` finds those that matter.
         icmp: hosts answer "protocol unreachable" when nobody runs the protocol, as kernels do.
+        checks: hold every protocol for which there is an oracle to its rules, packet by packet (see
+            :mod:`rawproto.lab.oracle`); what breaks one raises InvariantError.
 
     Attributes:
         seed: as given.
+        checks: as given.
         record: the trace: its ``digest()`` is equal for equal runs.
         clockwork: what is planned.
+        shared: what the oracles of several hosts know together.
     """
 
     def __init__(
@@ -52,11 +56,14 @@ class Simulation:
         trace: bool = False,
         icmp: bool = True,
         faults: Collection[tuple[int, str, int]] | None = None,
+        checks: bool = True,
     ) -> None:
         self.seed = seed
+        self.checks = checks
         self._faults = faults
         self.icmp = icmp
         self.clockwork = Clockwork()
+        self.shared: dict[str, Any] = {}
         self.record = Record(trace)
         self._hosts: dict[str, SimHost] = {}
         self._links: list[SimLink] = []
