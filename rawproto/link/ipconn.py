@@ -120,6 +120,13 @@ class IPConn:
 
     def write_to(self, data: Buffer, to: IPAddr) -> int:
         """Send one datagram to ``to``; returns its length. Only on a connection that was not dialled, as in Go."""
+        self.check_write_to(to)
+        payload = bytes(data)
+        self._sock.send(payload, to)
+        return len(payload)
+
+    def check_write_to(self, to: IPAddr) -> None:
+        """Refuse (OpError, EISCONN) what :meth:`write_to` refuses: an address where a peer was dialled."""
         if self._sock.remote_addr is not None:
             raise OpError(
                 "use of write_to with a dialled connection",
@@ -129,9 +136,6 @@ class IPConn:
                 remote=to,
                 errno=errno.EISCONN,
             )
-        payload = bytes(data)
-        self._sock.send(payload, to)
-        return len(payload)
 
     def errors(self) -> list[DatagramError]:
         """ICMP errors since the last call, each with the datagram that caused it."""

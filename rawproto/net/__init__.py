@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from rawproto.net.conn import Conn as Conn
     from rawproto.net.dialing import dial as dial
     from rawproto.net.dialing import dial_tcp as dial_tcp
-    from rawproto.net.dialing import dial_udp as dial_udp
     from rawproto.net.dialing import listen as listen
     from rawproto.net.dialing import listen_tcp as listen_tcp
-    from rawproto.net.dialing import listen_udp as listen_udp
     from rawproto.net.listener import Listener as Listener
+    from rawproto.net.packets import dial_udp as dial_udp
+    from rawproto.net.packets import listen_udp as listen_udp
     from rawproto.net.pool import ConnectionPool as ConnectionPool
     from rawproto.net.running import run as run
     from rawproto.net.stats import ConnStats as ConnStats
@@ -27,10 +27,10 @@ _MODULE_OF = {
     "UDPConn": "rawproto.net.udp",
     "dial": "rawproto.net.dialing",
     "dial_tcp": "rawproto.net.dialing",
-    "dial_udp": "rawproto.net.dialing",
+    "dial_udp": "rawproto.net.packets",
     "listen": "rawproto.net.dialing",
     "listen_tcp": "rawproto.net.dialing",
-    "listen_udp": "rawproto.net.dialing",
+    "listen_udp": "rawproto.net.packets",
     "run": "rawproto.net.running",
 }
 

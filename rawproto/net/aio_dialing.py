@@ -1,17 +1,20 @@
 """dial and listen for asyncio."""
 
+# ruff: noqa: ASYNC109 - timeouts: the same words as the blocking dial
+
 from __future__ import annotations
 
 import asyncio
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from rawproto.net.aio_conn import AsyncConn, AsyncListener
 from rawproto.net.aio_side import AsyncFdSide
 from rawproto.net.dialing import admission, check_config, check_context, fair_share, host_of
 from rawproto.net.failures import raise_op_error
-from rawproto.net.networks import Network, endpoints, parse_network
+from rawproto.net.networks import Network, async_endpoints, parse_network
+from rawproto.net.packets import async_dial_packets, async_listen_packets, is_packet_network, only_streams
 from rawproto.net.poller import POLLIN, POLLOUT
 from rawproto.net.tcp import TCPAcceptor, TCPStream, bound_socket, listening_socket
 
@@ -20,27 +23,58 @@ if TYPE_CHECKING:
 
     from rawproto.addr import ACL
     from rawproto.addr.endpoints import PortAddr
+    from rawproto.net.aio_packets import AsyncPacketConn
+    from rawproto.net.networks import StreamNetwork, UDPNetwork
     from rawproto.net.stream import Stream
 
 __all__ = ["dial", "listen"]
 
 
+@overload
 async def dial(
-    network: str,
+    network: StreamNetwork,
     address: str | PortAddr,
     *,
-    timeout: float | None = None,  # noqa: ASYNC109 - the same words as the blocking dial
+    timeout: float | None = None,
     local: str | PortAddr | None = None,
     tls: ssl.SSLContext | bool | None = None,
     server_hostname: str | None = None,
     config: Any | None = None,
-) -> AsyncConn:
-    """Connect to ``address``; arguments and errors as of :func:`rawproto.dial`."""
+) -> AsyncConn: ...
+@overload
+async def dial(
+    network: UDPNetwork, address: str | PortAddr, *, timeout: float | None = None, local: Any = None
+) -> AsyncPacketConn: ...
+@overload
+async def dial(
+    network: str,
+    address: Any,
+    *,
+    timeout: float | None = None,
+    local: Any = None,
+    tls: ssl.SSLContext | bool | None = None,
+    server_hostname: str | None = None,
+    config: Any | None = None,
+) -> Any: ...
+async def dial(
+    network: str,
+    address: Any,
+    *,
+    timeout: float | None = None,
+    local: Any = None,
+    tls: ssl.SSLContext | bool | None = None,
+    server_hostname: str | None = None,
+    config: Any | None = None,
+) -> Any:
+    """Connect to ``address``; arguments and errors as of :func:`rawproto.dial`. A PacketConn on UDP and IP."""
+    if is_packet_network(network):
+        only_streams(network, tls=tls, server_hostname=server_hostname, config=config)
+        return await async_dial_packets(network, address, local)
     net = parse_network(network)
     check_config(net, config)
     stop = None if timeout is None else time.monotonic() + timeout
-    candidates = await _endpoints(net, address, passive=False)
-    source = None if local is None else (await _endpoints(net, local, passive=True))[0]
+    candidates = await async_endpoints(net, address)
+    source = None if local is None else (await async_endpoints(net, local, passive=True))[0]
     for index, remote in enumerate(candidates):
         try:
             conn = await _dial_one(net, source, remote, fair_share(stop, len(candidates) - index), config)
@@ -53,21 +87,46 @@ async def dial(
     return await _secure(conn, tls, server_hostname or host_of(address), stop)
 
 
+@overload
 async def listen(
-    network: str,
+    network: StreamNetwork,
     address: str | PortAddr,
     *,
     backlog: int = 128,
     tls: ssl.SSLContext | None = None,
     acl: ACL | None = None,
     config: Any | None = None,
-) -> AsyncListener:
-    """Listen on ``address``; arguments and errors as of :func:`rawproto.listen`."""
+) -> AsyncListener: ...
+@overload
+async def listen(network: UDPNetwork, address: str | PortAddr) -> AsyncPacketConn: ...
+@overload
+async def listen(
+    network: str,
+    address: Any,
+    *,
+    backlog: int = 128,
+    tls: ssl.SSLContext | None = None,
+    acl: ACL | None = None,
+    config: Any | None = None,
+) -> Any: ...
+async def listen(
+    network: str,
+    address: Any,
+    *,
+    backlog: int = 128,
+    tls: ssl.SSLContext | None = None,
+    acl: ACL | None = None,
+    config: Any | None = None,
+) -> Any:
+    """Listen on ``address``; arguments and errors as of :func:`rawproto.listen`. A PacketConn on UDP and IP."""
+    if is_packet_network(network):
+        only_streams(network, tls=tls, acl=acl, config=config)
+        return await async_listen_packets(network, address)
     net = parse_network(network)
     check_config(net, config)
     if tls is not None:
         check_context(tls)
-    local = (await _endpoints(net, address, passive=True))[0]
+    local = (await async_endpoints(net, address, passive=True))[0]
     permits = admission(acl)
     try:
         if net.transport == "tcp":
@@ -92,20 +151,11 @@ def tcp_conn(stream: Stream) -> AsyncConn:
     return AsyncConn(stream, AsyncFdSide(stream.fileno(), POLLIN), AsyncFdSide(stream.fileno(), POLLOUT))
 
 
-async def _endpoints(net: Network, address: str | PortAddr, *, passive: bool) -> list[PortAddr]:
-    """As :func:`rawproto.net.networks.endpoints`; a name is looked up in a thread, a literal at once."""
-    from rawproto.net.networks import is_literal
-
-    if is_literal(address):
-        return endpoints(net, address, passive=passive)
-    return await asyncio.to_thread(endpoints, net, address, passive=passive)
-
-
 async def _dial_one(
     net: Network,
     source: PortAddr | None,
     remote: PortAddr,
-    timeout: float | None,  # noqa: ASYNC109
+    timeout: float | None,
     config: Any,
 ) -> AsyncConn:
     if net.transport != "tcp":

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from rawproto.errors import ConfigError, DeadlineExceeded
 from rawproto.net.conn import Conn
 from rawproto.net.failures import raise_op_error
 from rawproto.net.listener import Listener
 from rawproto.net.networks import Network, endpoints, folded, parse_network
+from rawproto.net.packets import dial_packets, is_packet_network, listen_packets, only_streams
 from rawproto.net.poller import POLLIN, POLLOUT
 from rawproto.net.side import FdSide
 from rawproto.net.tcp import TCPAcceptor, TCPStream, bound_socket, listening_socket
-from rawproto.net.udp import UDPConn, udp_socket
 
 if TYPE_CHECKING:
     import ssl
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from rawproto.addr import ACL
     from rawproto.addr.endpoints import PortAddr
+    from rawproto.net.networks import StreamNetwork, UDPNetwork
     from rawproto.net.stream import Stream
+    from rawproto.net.udp import UDPConn
 
 __all__ = [
     "admission",
@@ -30,23 +32,21 @@ __all__ = [
     "check_context",
     "dial",
     "dial_tcp",
-    "dial_udp",
     "fair_share",
     "host_of",
     "listen",
     "listen_tcp",
-    "listen_udp",
     "tcp_conn",
 ]
 
 TCP_NETWORKS = ("tcp", "tcp4", "tcp6")
-UDP_NETWORKS = ("udp", "udp4", "udp6")
 FAIR_SHARE = 2.0
 """Seconds of a dial's timeout that an address gets at least while others are left to try, as in Go."""
 
 
+@overload
 def dial(
-    network: str,
+    network: StreamNetwork,
     address: str | PortAddr,
     *,
     timeout: float | None = None,
@@ -54,25 +54,56 @@ def dial(
     tls: ssl.SSLContext | bool | None = None,
     server_hostname: str | None = None,
     config: Any | None = None,
-) -> Conn:
-    """Connect to ``address``.
+) -> Conn: ...
+@overload
+def dial(
+    network: UDPNetwork, address: str | PortAddr, *, timeout: float | None = None, local: Any = None
+) -> UDPConn: ...
+@overload
+def dial(
+    network: str,
+    address: Any,
+    *,
+    timeout: float | None = None,
+    local: Any = None,
+    tls: ssl.SSLContext | bool | None = None,
+    server_hostname: str | None = None,
+    config: Any | None = None,
+) -> Any: ...
+def dial(
+    network: str,
+    address: Any,
+    *,
+    timeout: float | None = None,
+    local: Any = None,
+    tls: ssl.SSLContext | bool | None = None,
+    server_hostname: str | None = None,
+    config: Any | None = None,
+) -> Any:
+    """Connect to ``address``: a Conn; a UDPConn on UDP; an IPConn on IP.
 
     Args:
-        network: "tcp", "rsp" (on IP itself), "rsp+udp", each with 4 or 6 behind it to choose the family.
-        address: "host:port" or an endpoint; the addresses of a name are tried one after the other.
+        network: "tcp", "rsp" (on IP itself), "rsp+udp", "udp", each with 4 or 6 behind it to choose the family; or
+            IP and a protocol, "ip4:253", "ip6:ipv6-icmp", "ip:icmp".
+        address: "host:port" or an endpoint ("host" or an IPAddr on IP); the addresses of a name are tried one
+            after the other by the connections, the first is taken by UDP and IP.
         timeout: seconds for everything, name lookup apart; None leaves it to the transport.
         local: the local endpoint; None leaves it to the system.
         tls: a client context, True for the default one (system certificates), None for no TLS.
         server_hostname: the name to ask for (SNI) and to find in the certificate; by default the host of ``address``.
-        config: an RSPConfig; not for TCP.
+        config: an RSPConfig; for RSP only.
 
     Raises:
         UnknownNetworkError, AddrError, DNSError: no such network, no address, name not found.
+        ConfigError: an option that means nothing on this network.
         ConnectionRefused: nothing listens there.
         DeadlineExceeded: no answer in time.
         TLSError: the TLS handshake failed.
         PrivilegeError: the network needs a capability that is missing.
     """
+    if is_packet_network(network):
+        only_streams(network, tls=tls, server_hostname=server_hostname, config=config)
+        return dial_packets(network, address, local)
     net = parse_network(network)
     check_config(net, config)
     stop = None if timeout is None else time.monotonic() + timeout
@@ -90,16 +121,40 @@ def dial(
     return _secure(conn, tls, server_hostname or host_of(address), stop)
 
 
+@overload
 def listen(
-    network: str,
+    network: StreamNetwork,
     address: str | PortAddr,
     *,
     backlog: int = 128,
     tls: ssl.SSLContext | None = None,
     acl: ACL | None = None,
     config: Any | None = None,
-) -> Listener:
-    """Listen on ``address`` ("host:port"; an empty host is every address, port 0 picks a free one).
+) -> Listener: ...
+@overload
+def listen(network: UDPNetwork, address: str | PortAddr) -> UDPConn: ...
+@overload
+def listen(
+    network: str,
+    address: Any,
+    *,
+    backlog: int = 128,
+    tls: ssl.SSLContext | None = None,
+    acl: ACL | None = None,
+    config: Any | None = None,
+) -> Any: ...
+def listen(
+    network: str,
+    address: Any,
+    *,
+    backlog: int = 128,
+    tls: ssl.SSLContext | None = None,
+    acl: ACL | None = None,
+    config: Any | None = None,
+) -> Any:
+    """Listen on ``address``: a Listener; on UDP and IP a UDPConn or IPConn that takes datagrams from everybody.
+
+    An empty host is every address, port 0 picks a free one.
 
     Args:
         network: as of :func:`dial`.
@@ -108,13 +163,17 @@ def listen(
         tls: a server context. Handshakes of accepted connections run in the background; the first read or write
             of a connection waits for its own.
         acl: asked before any state is kept for a peer.
-        config: an RSPConfig; not for TCP.
+        config: an RSPConfig; for RSP only.
 
     Raises:
         UnknownNetworkError, AddrError, DNSError: no such network, no address, name not found.
+        ConfigError: an option that means nothing on this network.
         OpError: the address is in use or not of this host.
         PrivilegeError: the network, or the port, needs a capability that is missing.
     """
+    if is_packet_network(network):
+        only_streams(network, tls=tls, acl=acl, config=config)
+        return listen_packets(network, address)
     net = parse_network(network)
     check_config(net, config)
     if tls is not None:
@@ -142,34 +201,15 @@ def listen(
 def dial_tcp(network: str, laddr: str | PortAddr | None, raddr: str | PortAddr) -> Conn:
     """Connect to ``raddr`` over TCP from ``laddr`` (None: any), as Go's DialTCP. Errors as of :func:`dial`."""
     parse_network(network, TCP_NETWORKS)
-    return dial(network, raddr, local=laddr)
+    conn: Conn = dial(network, raddr, local=laddr)
+    return conn
 
 
 def listen_tcp(network: str, laddr: str | PortAddr | None) -> Listener:
     """Listen on ``laddr`` (None: every address, a free port), as Go's ListenTCP. Errors as of :func:`listen`."""
     parse_network(network, TCP_NETWORKS)
-    return listen(network, ":0" if laddr is None else laddr)
-
-
-def dial_udp(network: str, laddr: str | PortAddr | None, raddr: str | PortAddr) -> UDPConn:
-    """A UDP socket connected to ``raddr``, bound to ``laddr`` (None: any), as Go's DialUDP."""
-    net = parse_network(network, UDP_NETWORKS)
-    remote = endpoints(net, raddr)[0]
-    local = None if laddr is None else endpoints(net, laddr, passive=True)[0]
-    return _udp(net, "dial", local, remote)
-
-
-def listen_udp(network: str, laddr: str | PortAddr | None) -> UDPConn:
-    """A UDP socket bound to ``laddr`` (None: every address, a free port), as Go's ListenUDP."""
-    net = parse_network(network, UDP_NETWORKS)
-    return _udp(net, "listen", endpoints(net, laddr, passive=True)[0], None)
-
-
-def _udp(net: Network, op: str, local: PortAddr | None, remote: PortAddr | None) -> UDPConn:
-    try:
-        return UDPConn(udp_socket(net, local, remote), net.name, remote)
-    except OSError as error:
-        raise_op_error(error, op, net.name, local, remote)
+    listener: Listener = listen(network, ":0" if laddr is None else laddr)
+    return listener
 
 
 def admission(acl: ACL | None) -> Callable[[Any], bool] | None:

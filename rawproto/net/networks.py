@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from rawproto.addr.endpoints import PortAddr, RSPAddr, TCPAddr, UDPAddr
 from rawproto.addr.hostport import split_host_port
@@ -13,9 +13,26 @@ from rawproto.errors import AddrError, UnknownNetworkError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["STREAM_NETWORKS", "Network", "endpoints", "folded", "is_literal", "parse_network", "version_of"]
+__all__ = [
+    "STREAM_NETWORKS",
+    "UDP_NETWORKS",
+    "Network",
+    "StreamNetwork",
+    "UDPNetwork",
+    "async_endpoints",
+    "endpoints",
+    "folded",
+    "parse_network",
+    "version_of",
+]
 
-STREAM_NETWORKS = ("tcp", "tcp4", "tcp6", "rsp", "rsp4", "rsp6", "rsp+udp", "rsp+udp4", "rsp+udp6")
+StreamNetwork: TypeAlias = Literal[
+    "tcp", "tcp4", "tcp6", "rsp", "rsp4", "rsp6", "rsp+udp", "rsp+udp4", "rsp+udp6"
+]
+UDPNetwork: TypeAlias = Literal["udp", "udp4", "udp6"]
+
+STREAM_NETWORKS: tuple[str, ...] = get_args(StreamNetwork)
+UDP_NETWORKS: tuple[str, ...] = get_args(UDPNetwork)
 
 _ADDR_TYPES: dict[str, type[PortAddr]] = {"tcp": TCPAddr, "udp": UDPAddr, "rsp": RSPAddr, "rsp+udp": RSPAddr}
 
@@ -53,7 +70,8 @@ def parse_network(name: str, known: Sequence[str] = STREAM_NETWORKS) -> Network:
         UnknownNetworkError: it is not among ``known``.
     """
     if name not in known:
-        raise UnknownNetworkError(str(name), tuple(known))
+        every = (*known, *UDP_NETWORKS, "ip:protocol", "ip4:protocol", "ip6:protocol")
+        raise UnknownNetworkError(str(name), every if known is STREAM_NETWORKS else tuple(known))
     version = int(name[-1]) if name[-1] in "46" else 0
     return Network(name, name.rstrip("46"), version)
 
@@ -85,34 +103,72 @@ def endpoints(network: Network, address: str | PortAddr | None, *, passive: bool
         AddrError: no address, or none of the network's family.
         DNSError: the name was not found.
     """
+    name = name_of(address)
+    if name is None:
+        return arranged(network, address, passive=passive)
+    from rawproto import resolve
+
+    return arranged(network, address, resolve.lookup_ip(name, ip_family(network)), passive=passive)
+
+
+async def async_endpoints(
+    network: Network, address: str | PortAddr | None, *, passive: bool = False
+) -> list[PortAddr]:
+    """:func:`endpoints` for an event loop: what has to be asked for is asked for without a thread."""
+    name = name_of(address)
+    if name is None:
+        return arranged(network, address, passive=passive)
+    from rawproto.resolve.functions import default_async_resolver
+
+    found = await default_async_resolver().lookup_ip(name, ip_family(network))
+    return arranged(network, address, found, passive=passive)
+
+
+def name_of(address: str | PortAddr | None) -> str | None:
+    """The name in ``address`` that has to be looked up; None where there is a literal, or no host.
+
+    Raises:
+        AddrError: ``address`` is no "host:port".
+    """
+    if address is None or isinstance(address, PortAddr):
+        return None
+    host = split_host_port(address)[0]
+    text, percent, _ = host.partition("%")
+    if not host or ":" in text or percent:
+        return None
+    try:
+        IP(text)
+    except AddrError:
+        return host
+    return None
+
+
+def ip_family(network: Network) -> str:
+    """What to look a name up for: "ip", "ip4" or "ip6"."""
+    return f"ip{network.version}" if network.version else "ip"
+
+
+def arranged(
+    network: Network, address: str | PortAddr | None, found: Sequence[IP] = (), *, passive: bool
+) -> list[PortAddr]:
+    """:func:`endpoints` once the addresses of its name are ``found``."""
     if address is None:
         address = ":0"
     kind = network.addr_type
     if isinstance(address, PortAddr):
-        found = [kind(address.ip, address.port, address.zone)]
+        candidates = [kind(address.ip, address.port, address.zone)]
     else:
         host, service = split_host_port(address)
         port = _port(network, service)
-        found = [kind(ip, port, zone) for ip, zone in _hosts(network, host)]
+        hosts: list[tuple[IP | None, str]] = [(ip, "") for ip in found]
+        hosts = hosts or [_literal(host)]
+        candidates = [kind(ip, port, zone) for ip, zone in hosts]
     if not passive:
-        found = [_reachable(network, endpoint) for endpoint in found]
-    suitable = [endpoint for endpoint in found if _suits(network, endpoint)]
+        candidates = [_reachable(network, endpoint) for endpoint in candidates]
+    suitable = [endpoint for endpoint in candidates if _suits(network, endpoint)]
     if not suitable:
         raise AddrError(f"no address of the family of {network.name}", str(address))
     return suitable
-
-
-def is_literal(address: str | PortAddr) -> bool:
-    """Whether ``address`` can be understood without asking anybody."""
-    if isinstance(address, PortAddr):
-        return True
-    host, service = split_host_port(address)
-    if not (service.isascii() and service.isdigit()):
-        return False
-    try:
-        return not host or bool(IP(host.partition("%")[0]))
-    except AddrError:
-        return False
 
 
 def _suits(network: Network, endpoint: PortAddr) -> bool:
@@ -139,20 +195,12 @@ def _port(network: Network, service: str) -> int:
     return int(resolve.lookup_port("udp" if network.transport == "udp" else "tcp", service))
 
 
-def _hosts(network: Network, host: str) -> list[tuple[IP | None, str]]:
+def _literal(host: str) -> tuple[IP | None, str]:
+    """Address and zone of a host that is no name."""
     if not host:
-        return [(None, "")]
+        return None, ""
     text, percent, zone = host.partition("%")
-    try:
-        ip = IP(text)
-    except AddrError:
-        if ":" in text or percent:
-            raise
-    else:
-        if percent and (not zone or ip.to4() is not None):
-            raise AddrError("a zone belongs to an IPv6 address and is not empty", host, len(text))
-        return [(ip, zone)]
-    from rawproto import resolve
-
-    family = f"ip{network.version}" if network.version else "ip"
-    return [(ip, "") for ip in resolve.lookup_ip(host, family)]
+    ip = IP(text)
+    if percent and (not zone or ip.to4() is not None):
+        raise AddrError("a zone belongs to an IPv6 address and is not empty", host, len(text))
+    return ip, zone

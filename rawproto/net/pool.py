@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rawproto.errors import ConfigError
 from rawproto.net.dialing import dial
 from rawproto.net.failures import closed, deadline_exceeded
+from rawproto.net.networks import parse_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +52,7 @@ class ConnectionPool:
         check: Callable[[Conn], bool] | None = None,
         **options: Any,
     ) -> None:
+        parse_network(network)
         if max_size < 1 or not 0 <= max_idle <= max_size:
             raise ConfigError(
                 f"max_size must be at least 1 and max_idle from 0 to it, not {max_size}, {max_idle}"
@@ -105,7 +107,8 @@ class ConnectionPool:
                 conn.abort()
             left = None if stop is None else max(stop - time.monotonic(), 0.001)
             options = {**self._options} if left is None else {**self._options, "timeout": left}
-            return dial(self.network, self.address, **options)
+            dialled: Conn = dial(self.network, self.address, **options)
+            return dialled
         except BaseException:
             self._give_turn()
             raise

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import errno
-import socket
 from typing import TYPE_CHECKING, TypeVar
 
-from rawproto.addr.endpoints import UDPAddr
-from rawproto.errors import OpError
 from rawproto.net.closing import Closable
 from rawproto.net.failures import closed, deadline_exceeded, raise_op_error
-from rawproto.net.networks import Network, folded, version_of
 from rawproto.net.poller import POLLIN, POLLOUT
 from rawproto.net.side import FdSide, Side, deadline_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rawproto.addr.endpoints import PortAddr
+    from rawproto.addr.endpoints import PortAddr, UDPAddr
+    from rawproto.net.udp_socket import UDPSocket
 
-__all__ = ["UDPConn", "udp_socket"]
-
-MAX_DATAGRAM = 65535
+__all__ = ["UDPConn"]
 
 T = TypeVar("T")
 
@@ -32,32 +26,40 @@ class UDPConn(Closable):
     One thread may receive while another sends.
     """
 
-    def __init__(self, sock: socket.socket, network: str, remote: PortAddr | None = None) -> None:
-        sock.setblocking(False)
+    def __init__(self, sock: UDPSocket) -> None:
         self._reader = FdSide(sock.fileno(), POLLIN)
         self._writer = FdSide(sock.fileno(), POLLOUT)
         super().__init__(self._reader, self._writer)
-        self.network = network
-        self.local_addr = folded(UDPAddr.from_sockaddr(sock.getsockname()))
-        self.remote_addr = remote
         self._sock = sock
-        self._version = 4 if sock.family == socket.AF_INET else 6
 
-    def read(self, n: int = MAX_DATAGRAM) -> bytes:
-        """The next datagram, cut to ``n`` bytes. May be empty: UDP has no end of the stream."""
+    @property
+    def network(self) -> str:
+        """The network's name, as given."""
+        return self._sock.network
+
+    @property
+    def local_addr(self) -> UDPAddr:
+        """Own endpoint."""
+        return self._sock.local_addr
+
+    @property
+    def remote_addr(self) -> PortAddr | None:
+        """The peer of a connected socket, else None."""
+        return self._sock.remote_addr
+
+    def read(self, n: int = -1) -> bytes:
+        """The next datagram, cut to ``n`` bytes unless negative. May be empty: UDP has no end of the stream."""
         return self.read_from(n)[0]
 
-    def read_from(self, n: int = MAX_DATAGRAM) -> tuple[bytes, UDPAddr]:
-        """The next datagram, cut to ``n`` bytes, and where it came from.
+    def read_from(self, n: int = -1) -> tuple[bytes, UDPAddr]:
+        """The next datagram, cut to ``n`` bytes unless negative, and where it came from.
 
         Raises:
             DeadlineExceeded: the read deadline passed.
             ClosedError: this side is closed, perhaps during the call.
             ConnectionRefused: connected, and the peer answered that nothing listens there (ICMP).
         """
-        size = MAX_DATAGRAM if n < 0 else n
-        data, address = self._run(self._reader, "read", lambda: self._sock.recvfrom(size))
-        return data, folded(UDPAddr.from_sockaddr(address))
+        return self._run(self._reader, "read", lambda: self._sock.receive(n))
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Send one datagram to the connected peer; returns its length. Errors as of :meth:`read_from`."""
@@ -69,18 +71,7 @@ class UDPConn(Closable):
         Raises:
             OpError: the socket is connected, or the datagram is too large.
         """
-        if self.remote_addr is not None:
-            reason = "the socket is connected: use write()"
-            raise OpError(
-                reason,
-                op="write",
-                network=self.network,
-                local=self.local_addr,
-                remote=address,
-                errno=errno.EISCONN,
-            )
-        target = address.sockaddr(self._version)
-        return self._run(self._writer, "write", lambda: self._sock.sendto(data, target))
+        return self._run(self._writer, "write", lambda: self._sock.send_to(data, address))
 
     def set_deadline(self, seconds: float | None) -> None:
         """Set both deadlines, ``seconds`` from now, or None. Also of calls that wait now."""
@@ -124,43 +115,3 @@ class UDPConn(Closable):
 
     def _close_below(self) -> None:
         self._sock.close()
-
-
-def udp_socket(network: Network, local: PortAddr | None, remote: PortAddr | None) -> socket.socket:
-    """A UDP socket bound to ``local`` and connected to ``remote``, each where given.
-
-    Unbound and without a version it takes IPv4 and IPv6 where there is IPv6.
-    """
-    ip = (remote or local).ip if remote or local else None  # type: ignore[union-attr]
-    if ip is None and not network.version:
-        return _dual_stack(local)
-    version = network.version or version_of(ip)
-    sock = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
-    try:
-        if version == 6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if local is not None:
-            sock.bind(local.sockaddr(version))
-        if remote is not None:
-            sock.connect(remote.sockaddr(version))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _dual_stack(local: PortAddr | None) -> socket.socket:
-    address = UDPAddr(None, local.port if local is not None else 0)
-    try:
-        sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-    except OSError:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    version = 6 if sock.family == socket.AF_INET6 else 4
-    try:
-        if version == 6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        sock.bind(address.sockaddr(version))
-    except BaseException:
-        sock.close()
-        raise
-    return sock

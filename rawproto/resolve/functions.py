@@ -10,9 +10,11 @@ from rawproto.resolve.resolver import Resolver
 if TYPE_CHECKING:
     from rawproto.addr.endpoints import IPAddr, RSPAddr, TCPAddr, UDPAddr
     from rawproto.addr.ip import IP
+    from rawproto.resolve.async_resolver import AsyncResolver
     from rawproto.resolve.records import MX, NS, SRV
 
 __all__ = [
+    "default_async_resolver",
     "default_resolver",
     "lookup_addr",
     "lookup_cname",
@@ -36,6 +38,14 @@ __all__ = [
 def default_resolver() -> Resolver:
     """The resolver behind the functions of this module."""
     return Resolver()
+
+
+@functools.cache
+def default_async_resolver() -> AsyncResolver:
+    """The resolver behind ``rawproto.aio``: one for all event loops of the process."""
+    from rawproto.resolve.async_resolver import AsyncResolver
+
+    return AsyncResolver()
 
 
 def lookup_port(network: str, service: str) -> int:
