@@ -16,18 +16,21 @@ from rawproto.link import PacketLink, RawLink, RawSocket, UDPLink
 from rawproto.wire import Batch, Transmit
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from rawproto.link import Link
 
 HEADER = 20
-IDLE_MS = 200
+IDLE = 0.2  # seconds
 PORT = 9000
 
+NUMBERS = np.arange(1024)
 SEQUENCED = np.dtype([("sequence", ">u4"), ("rest", "V16")])
 
 
 def send_raw(destination: str, count: int) -> None:
     with RawLink(253) as link:
-        send_all(link, IPAddr(IP(destination)), count, 64, 1480)
+        send_all(link, IPAddr(IP(destination)), count, link.batch_size(1480), 1480)
 
 
 def receive_raw(ready: str) -> tuple[int, float, int]:
@@ -37,7 +40,7 @@ def receive_raw(ready: str) -> tuple[int, float, int]:
 
 def send_packet(destination: str, count: int, local: str) -> None:
     with PacketLink(253, local=IPAddr(IP(local))) as link:
-        send_all(link, IPAddr(IP(destination)), count, 64, 1480)
+        send_all(link, IPAddr(IP(destination)), count, link.batch_size(1480), 1480)
 
 
 def receive_packet(ready: str, local: str) -> tuple[int, float, int]:
@@ -47,7 +50,7 @@ def receive_packet(ready: str, local: str) -> tuple[int, float, int]:
 
 def send_udp(destination: str, calls: int) -> None:
     with UDPLink() as link:
-        send_all(link, UDPAddr(IP(destination), PORT), calls * 44, 4 * 44, 1472)
+        send_all(link, UDPAddr(IP(destination), PORT), calls * 44, link.batch_size(1472), 1472)
 
 
 def receive_udp(ready: str) -> tuple[int, float, int]:
@@ -78,28 +81,32 @@ def send_all(link: Link, destination: Any, count: int, batch_size: int, size: in
 
 def receive_all(link: Link, ready: str) -> tuple[int, float, int]:
     """Receive until nothing comes any more: packets, seconds from the first to the last, gaps in the sequence."""
-    poll = select.poll()
-    poll.register(link.fileno(), select.POLLIN)
     with open(ready, "w"):  # noqa: PTH123
         pass
     count = gaps = expected = 0
     first = last = 0.0
-    poll.poll(10_000)
+    link.wait(10)
     while True:
         batches = link.receive()
         if not batches:
-            if not poll.poll(IDLE_MS):
+            if not link.wait(IDLE):
                 return count, last - first, gaps
             continue
         last = time.monotonic()
         first = first or last
         for batch in batches:
-            sequence = batch.head[:, :4].view(">u4")[:, 0]
-            if len(batch) > 1:
-                gaps += int((sequence[1:] - sequence[:-1] != 1).sum())
-            gaps += int(sequence[0]) != expected
-            expected = int(sequence[-1]) + 1
-            count += len(batch)
+            got = len(batch.head)
+            sequence = batch.head[:, :4]
+            if sequence.tobytes() != (NUMBERS[:got] + expected).astype(">u4").tobytes():
+                gaps += gaps_in(sequence, expected)
+            expected = int.from_bytes(sequence[-1].tobytes(), "big") + 1
+            count += got
+
+
+def gaps_in(rows: NDArray[np.uint8], expected: int) -> int:
+    """How often the numbers in ``rows`` do not follow one another, the first of them ``expected``."""
+    numbers = rows.copy().view(">u4")[:, 0].astype(np.int64)
+    return int((np.diff(numbers, prepend=expected - 1) != 1).sum())
 
 
 def ping(destination: str, rounds: int) -> float:

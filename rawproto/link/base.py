@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import TYPE_CHECKING, Any
+import select
+from typing import TYPE_CHECKING, Any, Final
+
+from rawproto.errors import ClosedError
+from rawproto.link.busypoll import BusyPoll
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +22,10 @@ if TYPE_CHECKING:
     from rawproto.wire.batch import ReceivedBatch, Transmit
     from rawproto.wire.icmp_error import ICMPError
 
-__all__ = ["Link", "LinkStats"]
+__all__ = ["BATCH", "Link", "LinkStats"]
+
+BATCH: Final = 64
+"""Datagrams of one call where each is a message of its own."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -53,6 +60,8 @@ class Link(abc.ABC):
     thread may send while another receives.
     """
 
+    _waiting: BusyPoll | None = None
+
     @property
     @abc.abstractmethod
     def network(self) -> str:
@@ -67,6 +76,14 @@ class Link(abc.ABC):
     @abc.abstractmethod
     def max_datagram_size(self) -> int:
         """Largest datagram, in bytes above the link's own headers, that fits the link's MTU unfragmented."""
+
+    def batch_size(self, size: int) -> int:
+        """How many datagrams of ``size`` bytes are best handed over in one :meth:`send`.
+
+        Beyond it a system call gets no cheaper for each of them, and they fit into a processor's own cache no more.
+        More are sent all the same, in several system calls if need be.
+        """
+        return BATCH
 
     @abc.abstractmethod
     def send(self, transmit: Transmit) -> int:
@@ -102,6 +119,21 @@ class Link(abc.ABC):
 
         When it is, ask both :meth:`receive` and :meth:`errors`: either may take in what the other one tells.
         """
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until something can be received or an error told, ``timeout`` seconds at most; False: nothing came.
+
+        While packets come fast it looks again for a moment before it sleeps, see :mod:`rawproto.link.busypoll`: what
+        poll or select on :meth:`fileno` do not do. For one thread at a time; closing the link does not end the wait.
+        Raises ClosedError on a closed link.
+        """
+        if self.fileno() < 0:
+            raise ClosedError("the link is closed", op="wait", network=self.network, local=self.local_addr)
+        if self._waiting is None:
+            poll = select.poll()
+            poll.register(self.fileno(), select.POLLIN)
+            self._waiting = BusyPoll(poll)
+        return bool(self._waiting.wait(None if timeout is None else timeout * 1000))
 
     @abc.abstractmethod
     def close(self) -> None:

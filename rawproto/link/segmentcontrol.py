@@ -6,9 +6,10 @@ nearly always the same bytes: each different run of bytes is parsed once.
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 import sys
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from rawproto.addr import UDPAddr
 from rawproto.link import linux
@@ -27,8 +28,9 @@ _INFO6: Final = (socket.IPPROTO_IPV6, linux.IPV6_PKTINFO)
 _REMEMBERED: Final = 1024
 
 
-class Told(NamedTuple):
-    """Of one message.
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """Of one message; the same control messages give the same object.
 
     Attributes:
         segment: bytes of each datagram in it but the last, 0 for a single datagram.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rawproto.link.base import LinkStats
     from rawproto.wire.batch import Batch
 
-__all__ = ["SegmentSender", "plan_groups"]
+__all__ = ["SegmentSender", "group_length", "plan_groups"]
 
 # Errors that mean "not as one message": too large for the path, or no checksum offload on the way out.
 _NOT_AS_ONE: Final = frozenset({errno.EMSGSIZE, errno.EINVAL, errno.EIO})
@@ -112,7 +112,7 @@ def plan_groups(
     count = len(lengths)
     size = int(lengths[0])
     if size and 0 < lengths[-1] <= size and (lengths[1:-1] == size).all():
-        starts = np.arange(0, count, _group_length(size, limit, most), dtype=np.int64)
+        starts = np.arange(0, count, group_length(size, limit, most), dtype=np.int64)
         return starts, np.full(len(starts), size, dtype=np.int64)
     found: list[tuple[int, int]] = []
     changes = np.flatnonzero(lengths[1:] != lengths[:-1]) + 1
@@ -120,7 +120,7 @@ def plan_groups(
     joined = 0  # datagrams at the start of this run that the last group took along
     for first, last in itertools.pairwise(runs):
         size = int(lengths[first])
-        step = _group_length(size, limit, most)
+        step = group_length(size, limit, most)
         begins = range(first + joined, last, step)
         found.extend((begin, size) for begin in begins)
         joined = 0
@@ -131,7 +131,7 @@ def plan_groups(
     return array[:, 0], array[:, 1]
 
 
-def _group_length(size: int, limit: int, most: int) -> int:
+def group_length(size: int, limit: int, most: int = UDP_MAX_SEGMENTS) -> int:
     """Datagrams of ``size`` bytes that one message can hold."""
     return max(min(most, limit // size), 1) if size else 1
 

@@ -15,6 +15,7 @@ from rawproto.link.linux import Interfaces
 from rawproto.link.probe import PathProbe
 from rawproto.link.screen import Screen
 from rawproto.link.sender import Sender
+from rawproto.link.tables import MAX_MESSAGES
 from rawproto.wire.batch import ReceivedBatch
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class SocketLink(Link):
         self._last_destination: Any = None
         self._last_sockaddr = b""
         self._used = 0
+        # Datagrams to take in one call; the table may have room for more.
+        self._at_once = MAX_MESSAGES
         self._local_addr: Any = None
         self._screen: Screen | None = None
         # Made now, while the thread is in the namespace of the link.
@@ -119,8 +122,9 @@ class SocketLink(Link):
         """Receive into the table; the number of datagrams, 0 when none waits."""
         table = self._table
         table.reset(self._used)
+        most = min(self._at_once, table.slots)
         for _ in range(_PENDING_LIMIT):
-            count = linux.recvmmsg(self._fd, table.address, table.slots, socket.MSG_DONTWAIT)
+            count = linux.recvmmsg(self._fd, table.address, most, socket.MSG_DONTWAIT)
             if count >= 0:
                 self._used = count
                 return count

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from rawproto.errors import ClosedError, DeadlineExceeded
+from rawproto.link.busypoll import BusyPoll
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +33,10 @@ class Waiter:
         self._fd = fd
         self._describe = describe
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._poll = select.poll()
-        self._poll.register(fd, event)
-        self._poll.register(self._wake, select.POLLIN)
+        poll = select.poll()
+        poll.register(fd, event)
+        poll.register(self._wake, select.POLLIN)
+        self._poll = BusyPoll(poll)
         self._deadline: int | None = None
         self._is_closed = False
 
@@ -57,7 +59,7 @@ class Waiter:
                 if left <= 0:
                     raise self._describe(DeadlineExceeded, "deadline exceeded")
                 timeout = left / 1_000_000
-            ready = self._poll.poll(timeout)
+            ready = self._poll.wait(timeout)
             if len(ready) == 1 and ready[0][0] == self._fd:
                 return
             self._settle(ready)

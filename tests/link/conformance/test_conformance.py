@@ -113,6 +113,44 @@ def test_rows_that_are_no_plain_run_of_bytes(ends):
     assert [d for d, _, _ in receive_all(other, 10)] == [row.tobytes() for row in scattered]
 
 
+def test_batches_of_one_shape_from_two_senders_are_told_apart(kind):
+    """What a link remembers of the last batch must not be taken for the next one."""
+    with kind.open(0) as one, kind.open(2) as third, kind.open(1) as other:
+        wanted = []
+        for turn in range(4):
+            for sender in (one, third, one):
+                mark = turn % 3
+                datagrams = [bytes([turn, n]) * 300 for n in range(20)]
+                send(sender, datagrams, other.local_addr, ecn=mark)
+                wanted += [(datagram, sender.local_addr, mark) for datagram in datagrams]
+        got = receive_all(other, len(wanted))
+        if any(mark is None for _, _, mark in got):
+            wanted = [(datagram, source, None) for datagram, source, _ in wanted]
+        assert got == wanted
+
+
+def test_wait_says_whether_something_came(ends):
+    one, other = ends
+    assert not other.wait(0)
+    send(one, [b"something"], other.local_addr)
+    assert other.wait(5)
+    assert [datagram for datagram, _, _ in receive_all(other, 1)] == [b"something"]
+    assert not other.wait(0)
+    other.close()
+    with pytest.raises(ClosedError):
+        other.wait(0)
+
+
+def test_the_batch_size_that_a_link_names_is_sent_in_one_go(ends):
+    one, other = ends
+    for size in (1, 40, 1400):
+        count = one.batch_size(size)
+        assert count >= 64
+        datagrams = [n.to_bytes(2, "big").rjust(size, b"x")[-size:] for n in range(count)]
+        assert send(one, datagrams, other.local_addr) == count
+        assert [datagram for datagram, _, _ in receive_all(other, count)] == datagrams
+
+
 def test_a_batch_larger_than_one_call(ends):
     one, other = ends
     datagrams = [i.to_bytes(4, "big") for i in range(2500)]

@@ -1,0 +1,89 @@
+"""Looking again for a moment before going to sleep.
+
+A thread that sleeps until the next packet costs twice: it runs again some 20 to 50 us after the packet came, and
+whoever delivered the packet (on one machine the sender itself, in the kernel) has to wake it, for about as long. Where
+packets come faster than that, sleeping between them caps the rate at that of the wake-ups. So a thread whose last sleep
+was short polls for a while first, as the kernel does for its own idle processors (``haltpoll``) and, on devices that
+have it, for sockets (SO_BUSY_POLL, socket(7)).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import select
+
+__all__ = ["BusyPoll", "Eagerness"]
+
+WINDOW: Final = 100_000
+"""Nanoseconds to look again at most: about what falling asleep and being woken cost together on a virtual machine."""
+_FIRST_PAUSE: Final = 8
+_LONGEST_PAUSE: Final = 256
+
+
+class Eagerness:
+    """Decides whether to look again before a sleep, from how earlier waits ended.
+
+    It begins when a sleep was shorter than :data:`WINDOW` and ends with a longer one. Looking in vain (the peer needs
+    this processor, say) pauses it for 8 waits, for twice as many each time that follows, up to 256: all the time lost
+    to it then is 0.4 us a wait.
+    """
+
+    __slots__ = ("_is_eager", "_next_pause", "_pause")
+
+    def __init__(self) -> None:
+        self._is_eager = False
+        self._pause = 0
+        self._next_pause = _FIRST_PAUSE
+
+    def decide(self) -> bool:
+        """Whether to look again in this wait."""
+        if self._pause:
+            self._pause -= 1
+            return False
+        return self._is_eager
+
+    def looking_paid(self) -> None:
+        """Something came while looking."""
+        self._next_pause = _FIRST_PAUSE
+
+    def looking_was_vain(self) -> None:
+        """Nothing came; the wait ends in a sleep."""
+        self._pause = self._next_pause
+        self._next_pause = min(2 * self._next_pause, _LONGEST_PAUSE)
+
+    def slept(self, nanoseconds: int) -> None:
+        """A sleep ended after so long."""
+        self._is_eager = nanoseconds < WINDOW
+
+
+class BusyPoll:
+    """A poll object whose waits look again before they sleep where that pays; for one thread at a time."""
+
+    __slots__ = ("_eagerness", "_poll")
+
+    def __init__(self, poll: select.poll) -> None:
+        self._poll = poll.poll
+        self._eagerness = Eagerness()
+
+    def wait(self, timeout: float | None = None) -> list[tuple[int, int]]:
+        """As ``poll.poll``: what is ready, after ``timeout`` milliseconds (None: ever) at most."""
+        poll, clock, eagerness = self._poll, time.monotonic_ns, self._eagerness
+        ready = poll(0)
+        if ready or timeout == 0:
+            return ready
+        begin = clock()
+        if eagerness.decide():
+            until = begin + WINDOW
+            while clock() < until:
+                ready = poll(0)
+                if ready:
+                    eagerness.looking_paid()
+                    return ready
+            eagerness.looking_was_vain()
+            begin = clock()
+        ready = poll(timeout)
+        eagerness.slept(clock() - begin)
+        return ready
