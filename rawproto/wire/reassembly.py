@@ -7,14 +7,12 @@ RFC 5722 (an overlap drops the datagram), RFC 6946 (atomic fragments stand alone
 from __future__ import annotations
 
 import dataclasses
-from bisect import bisect_left
 from collections import OrderedDict, deque
 from typing import Any, TypeVar, overload
 
 from rawproto.errors import ConfigError
-from rawproto.wire.ip_chain import IPV6_HEADER
+from rawproto.wire.partial import DATAGRAM_COST, Partial
 from rawproto.wire.piece import FragmentDrop, Parsable, Piece, Refused, Whole, take_apart
-from rawproto.wire.sums import checksum
 
 D = TypeVar("D", bound="Parsable")
 
@@ -22,19 +20,8 @@ __all__ = ["FragmentDrop", "Reassembler", "ReassemblyStats"]
 
 SECOND = 1_000_000_000
 
-PIECE_COST = 112
-"""Memory that a piece takes besides its data: the bytes object, its offset, their places in two lists."""
-
-DATAGRAM_COST = 1_024
-"""Memory that a datagram takes besides its pieces: itself, its keys, its places in the tables of datagrams and sources.
-
-Both are upper bounds of what was measured with CPython 3.11 and tracemalloc; a test holds the memory against the cap.
-"""
-
 _MAX_QUOTES = 32
-_QUOTE = {4: 548, 6: 1_232}
-"""Datagrams that timed out and were not asked for yet, at most; and how much an ICMP error may quote of each: 576 bytes
-less IPv4 and ICMP header (RFC 1122 section 3.2.2), 1,280 less IPv6 and ICMPv6 header (RFC 4443 section 2.4)."""
+"""Datagrams that timed out and were not asked for yet, at most."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -58,125 +45,6 @@ class ReassemblyStats:
     drops: dict[FragmentDrop, int] = dataclasses.field(default_factory=dict)
 
 
-class _Partial:
-    """A datagram of which some fragments came."""
-
-    __slots__ = (
-        "cost",
-        "data",
-        "deadline",
-        "ecn",
-        "front",
-        "key",
-        "next_field",
-        "refused",
-        "size",
-        "source",
-        "starts",
-        "total",
-    )
-
-    def __init__(self, key: bytes, source: bytes, deadline: int) -> None:
-        self.key = key
-        self.source = source
-        self.deadline = deadline
-        self.starts: list[int] = []
-        self.data: list[bytes] = []
-        self.size = 0
-        self.total: int | None = None
-        self.front: bytes | None = None
-        self.next_field = 0
-        self.ecn = 0
-        self.cost = DATAGRAM_COST
-        self.refused = False
-
-    def place(self, piece: Piece) -> bool:
-        """Keep ``piece``; False when it is an exact duplicate.
-
-        Raises:
-            Refused: it contradicts what is there; the datagram is lost.
-        """
-        index = bisect_left(self.starts, piece.start)
-        if index < len(self.starts) and self.starts[index] == piece.start:
-            if self._is_duplicate(piece, index):
-                return False
-            same_place = len(self.data[index]) == len(piece.data)
-            raise Refused(FragmentDrop.CHANGED_DUPLICATE if same_place else FragmentDrop.OVERLAP)
-        if index and self.starts[index - 1] + len(self.data[index - 1]) > piece.start:
-            raise Refused(FragmentDrop.OVERLAP)
-        if index < len(self.starts) and piece.end > self.starts[index]:
-            raise Refused(FragmentDrop.OVERLAP)
-        self._bound(piece)
-        self.starts.insert(index, piece.start)
-        self.data.insert(index, piece.data)
-        self.cost += PIECE_COST + len(piece.data)
-        self.size += len(piece.data)
-        self.ecn |= 1 << piece.ecn
-        if piece.start == 0:
-            self.front, self.next_field = piece.front, piece.next_field
-            self.cost += len(piece.front)
-        return True
-
-    def _is_duplicate(self, piece: Piece, index: int) -> bool:
-        last = self.total == piece.end
-        return self.data[index] == piece.data and last != piece.more
-
-    def _bound(self, piece: Piece) -> None:
-        """Keep the end that the last fragment tells, and refuse what lies behind it."""
-        if not piece.more:
-            behind = self.starts[-1] + len(self.data[-1]) if self.starts else 0
-            if self.total is not None or behind > piece.end:
-                raise Refused(FragmentDrop.CONTRADICTORY_END)
-            self.total = piece.end
-        elif self.total is not None and piece.end >= self.total:
-            raise Refused(FragmentDrop.CONTRADICTORY_END)
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is missing: pieces do not overlap, so their sizes need only add up."""
-        return self.size == self.total
-
-    def join(self) -> bytes:
-        """The whole datagram.
-
-        Raises:
-            Refused: ECN marks that cannot be combined.
-        """
-        assert self.front is not None
-        assert self.total is not None
-        front = bytearray(self.front)
-        marked = _combined_ecn(self.ecn)
-        if front[0] >> 4 == 4:
-            if marked is not None:
-                front[1] = front[1] & 0xFC | marked
-            front[2:4] = (len(front) + self.total).to_bytes(2, "big")
-            # Reserved bit and don't-fragment stay as they came; more-fragments and the offset go.
-            front[6:8] = bytes((front[6] & 0xC0, 0))
-            front[10:12] = b"\0\0"
-            front[10:12] = checksum(bytes(front)).to_bytes(2, "big")
-        else:
-            if marked is not None:
-                front[1] = front[1] & 0xCF | marked << 4
-            front[4:6] = (len(front) - IPV6_HEADER + self.total).to_bytes(2, "big")
-        return b"".join((front, *self.data))
-
-    def quote(self) -> bytes | None:
-        """The first fragment as far as an ICMP error quotes it, or None when it did not come."""
-        if self.front is None:
-            return None
-        return (self.front + self.data[0])[: _QUOTE[self.front[0] >> 4]]
-
-
-def _combined_ecn(seen: int) -> int | None:
-    """ECN of a datagram whose fragments had the codepoints in the bit set ``seen``; None for that of the first.
-
-    Congestion met by any fragment marks the datagram. Not-ECT mixed with anything else cannot be (RFC 3168, 5.3).
-    """
-    if seen & 1 and seen != 1:
-        raise Refused(FragmentDrop.ECN)
-    return 3 if seen & 8 else None
-
-
 class _Source:
     """What one sender holds, oldest datagram first."""
 
@@ -184,7 +52,7 @@ class _Source:
 
     def __init__(self) -> None:
         self.cost = 0
-        self.datagrams: dict[bytes, _Partial] = {}
+        self.datagrams: dict[bytes, Partial] = {}
 
 
 class Reassembler:
@@ -230,7 +98,7 @@ class Reassembler:
         self._max_datagrams = max_datagrams
         self._max_source_bytes = max_source_bytes
         self._max_pieces = max_pieces
-        self._partials: OrderedDict[bytes, _Partial] = OrderedDict()
+        self._partials: OrderedDict[bytes, Partial] = OrderedDict()
         self._sources: dict[bytes, _Source] = {}
         self._cost = 0
         self._now = 0
@@ -326,7 +194,7 @@ class Reassembler:
             return None
         return self._place(partial, piece)
 
-    def _place(self, partial: _Partial, piece: Piece) -> bytes | None:
+    def _place(self, partial: Partial, piece: Piece) -> bytes | None:
         before = partial.cost
         try:
             if not partial.place(piece):
@@ -350,8 +218,8 @@ class Reassembler:
         self._make_room(partial)
         return None
 
-    def _begin(self, piece: Piece) -> _Partial:
-        partial = _Partial(piece.key, piece.source, self._now + self._timeout)
+    def _begin(self, piece: Piece) -> Partial:
+        partial = Partial(piece.key, piece.source, self._now + self._timeout)
         self._partials[piece.key] = partial
         source = self._sources.get(piece.source)
         if source is None:
@@ -360,11 +228,11 @@ class Reassembler:
         self._charge(partial, partial.cost)
         return partial
 
-    def _charge(self, partial: _Partial, cost: int) -> None:
+    def _charge(self, partial: Partial, cost: int) -> None:
         self._cost += cost
         self._sources[partial.source].cost += cost
 
-    def _make_room(self, newest: _Partial) -> None:
+    def _make_room(self, newest: Partial) -> None:
         """Let the oldest datagrams go until every cap holds."""
         source = self._sources[newest.source]
         while source.cost > self._max_source_bytes and len(source.datagrams) > 1:
@@ -374,7 +242,7 @@ class Reassembler:
         while self._cost > self._max_bytes:
             self._discard(next(iter(self._partials.values())), FragmentDrop.MEMORY)
 
-    def _refuse(self, partial: _Partial, reason: FragmentDrop) -> None:
+    def _refuse(self, partial: Partial, reason: FragmentDrop) -> None:
         """Drop what came of a datagram, and remember it so that what still comes is dropped too."""
         self._drop(reason, len(partial.data))
         self._stats.held -= len(partial.data)
@@ -383,12 +251,12 @@ class Reassembler:
         partial.starts, partial.data, partial.front = [], [], None
         partial.refused = True
 
-    def _discard(self, partial: _Partial, reason: FragmentDrop) -> None:
+    def _discard(self, partial: Partial, reason: FragmentDrop) -> None:
         """Drop what came of a datagram and forget it."""
         self._drop(reason, len(partial.data))
         self._remove(partial)
 
-    def _remove(self, partial: _Partial) -> None:
+    def _remove(self, partial: Partial) -> None:
         self._stats.held -= len(partial.data)
         self._charge(partial, -partial.cost)
         del self._partials[partial.key]
