@@ -10,6 +10,7 @@ __all__ = ["TOOLS"]
 # A test holds each line equal to the short help of the command itself.
 TOOLS: dict[str, str] = {
     "demo": "Send a file over a bad link, on the reliable stream protocol straight above IP.",
+    "bench": "Measure how fast a transport is between two hosts.",
     "cat": "Copy standard input to a peer and what it says to standard output.",
     "ping": "Send echo requests and time the answers, with the kernel's timestamps.",
     "trace": "Draw a connection trace, or say in words what limited the transfer.",

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["emit_json", "json_option", "plain", "wants_json"]
+__all__ = ["emit_json", "json_option", "plain", "printable", "wants_json"]
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,3 +43,8 @@ def plain(value: Any) -> Any:
     if hasattr(value, "item") and not isinstance(value, bytes | bytearray | memoryview):
         return plain(value.item())  # a numpy scalar
     return str(value)
+
+
+def printable(text: str) -> str:
+    """``text`` of a peer without what could drive the terminal."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .quantity import SPAN
+from .transport import with_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,9 +38,4 @@ def client_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def server_address(text: str) -> str:
     """``text`` with the default port where it names none."""
-    from rawproto import AddrError, join_host_port, split_host_port
-
-    with contextlib.suppress(AddrError):
-        split_host_port(text)
-        return text
-    return join_host_port(text.removeprefix("[").removesuffix("]"), str(DEFAULT_PORT))
+    return with_port(text, DEFAULT_PORT)

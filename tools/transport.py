@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-__all__ = ["Transport", "address_of", "dial_options", "listen_options", "network_option"]
+__all__ = ["Transport", "address_of", "dial_options", "listen_options", "network_option", "with_port"]
 
 NETWORKS = ("tcp", "rsp", "rsp+udp")
 
@@ -146,3 +146,20 @@ def address_of(words: tuple[str, ...]) -> str:
     if len(words) == 2:
         return join_host_port(words[0].removeprefix("[").removesuffix("]"), words[1])
     return f":{words[0]}" if words[0].isdigit() else words[0]
+
+
+def with_port(text: str, port: int) -> str:
+    """``text`` with ``port`` where it names none; an IPv6 address may stand there without brackets.
+
+    Raises:
+        AddrError: a bracket is missing.
+    """
+    from rawproto import AddrError, join_host_port, split_host_port
+
+    try:
+        split_host_port(text)
+    except AddrError:
+        if text.startswith("[") != text.endswith("]"):
+            raise
+        return join_host_port(text.removeprefix("[").removesuffix("]"), str(port))
+    return text

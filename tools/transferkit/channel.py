@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, TypeVar
 from rawproto import Header, OpenEnum, UnexpectedEOF, enum8, u24
 
 from ..failure import Failure
+from ..output import printable
 
 __all__ = ["CHUNK", "VERSION", "Channel", "Kind", "Violation", "word"]
 
@@ -133,8 +134,3 @@ def word(words: dict[str, Any], name: str, kind: type[T]) -> T:
     if type(value) is not kind or (isinstance(value, int) and not 0 <= value < 1 << 63):
         raise Violation(f"{name!r} is no {kind.__name__} as it should be")
     return value
-
-
-def printable(text: str) -> str:
-    """``text`` of a peer without what could drive the terminal."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

@@ -8,7 +8,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ..failure import describe
-from .channel import Kind, Violation, printable, word
+from ..output import printable
+from .channel import Kind, Violation, word
 from .outcome import Outcome, Watch
 from .partial import FileFailure, Partial
 from .tree import split

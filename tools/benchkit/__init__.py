@@ -1,0 +1,1 @@
+"""What ``rawproto bench`` is made of."""

@@ -1,0 +1,209 @@
+"""Streams of datagrams on UDP: numbered and dated, so that the receiver sees loss, order and jitter.
+
+Each begins with :data:`HEADER`: what it is, stream, token of the run, number, and time of sending in nanoseconds of
+the sender's clock. A HELLO is answered with the same; PROBEs are, too.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from rawproto import DeadlineExceeded
+
+from .flow import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["DATA", "HEADER", "HELLO", "PROBE", "DatagramReceiver", "DatagramSender", "Tally", "make_room"]
+
+HEADER: Final = struct.Struct("!HHxxxxQQQ")
+HELLO, DATA, PROBE = 1, 2, 3
+QUIET: Final = 0.1
+"""Seconds of silence after which nothing is on its way any more."""
+_ROOM: Final = 4 << 20
+
+
+def make_room(conn: Any) -> None:
+    """Ask the kernel for a receive buffer that a burst fits in (it gives what its limit allows)."""
+    with socket.socket(fileno=socket.dup(conn.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
+
+
+class Tally:
+    """What arrived of one stream.
+
+    Attributes:
+        moved: bytes.
+        packets: datagrams.
+        misplaced: datagrams that came after a later one.
+        jitter: smoothed difference of the transit times of neighbours (RFC 3550 section 6.4.1), in seconds.
+        last: when the last one came, on the monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self.moved = self.packets = self.misplaced = 0
+        self.jitter = self.last = 0.0
+        self._next = 0
+        self._transit: int | None = None
+
+    def take(self, number: int, sent: int, size: int) -> None:
+        """Count datagram ``number`` of ``size`` bytes, sent at ``sent`` nanoseconds."""
+        now = time.monotonic_ns()
+        self.last = now / 1e9
+        self.moved += size
+        self.packets += 1
+        if number < self._next:
+            self.misplaced += 1
+        else:
+            self._next = number + 1
+        transit = now - sent
+        if self._transit is not None:
+            self.jitter += (abs(transit - self._transit) / 1e9 - self.jitter) / 16
+        self._transit = transit
+
+    @property
+    def lost(self) -> int:
+        """Datagrams missing among those up to the highest number seen."""
+        return max(0, self._next - self.packets)
+
+    def counters(self) -> dict[str, Any]:
+        """The same as JSON."""
+        return {
+            "packets": self.packets,
+            "lost": self.lost,
+            "out_of_order": self.misplaced,
+            "jitter": self.jitter,
+        }
+
+
+class DatagramSender:
+    """Sends one stream. Attributes and arguments as of :class:`Flow`, but for ``send``, which sends a datagram."""
+
+    sending = True
+    ended: float | None = None
+    """Datagrams have no end that anybody could date."""
+
+    def __init__(
+        self,
+        send: Callable[[bytearray], Any],
+        index: int,
+        token: int,
+        *,
+        length: int,
+        share: int | None = None,
+        rate: float | None = None,
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.index = index
+        self.moved = 0
+        self.packets = 0
+        self.error: OSError | None = None
+        self.finished = threading.Event()
+        self.close = close
+        self._send = send
+        self._token = token
+        self._length = length
+        self._share = share
+        self._rate = rate
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"stream {index}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Send no more."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def counters(self) -> dict[str, Any]:
+        """How many datagrams were sent."""
+        return {"packets": self.packets}
+
+    def _run(self) -> None:
+        packet = bytearray(max(self._length, HEADER.size))
+        pace = Pace(self._rate, self._stop)
+        try:
+            while not self._stop.is_set() and (self._share is None or self.moved < self._share):
+                HEADER.pack_into(packet, 0, DATA, self.index, self._token, self.packets, time.monotonic_ns())
+                self._send(packet)
+                self.packets += 1
+                self.moved += len(packet)
+                pace.wait(self.moved)
+        except OSError as error:
+            if not self._stop.is_set():
+                self.error = error
+        finally:
+            self.finished.set()
+
+
+class DatagramReceiver:
+    """Counts one stream. Attributes as of :class:`Flow`.
+
+    Args:
+        index: number of the stream.
+        conn: a socket that nothing but this stream arrives at, or None where somebody else calls ``tally.take``.
+    """
+
+    sending = False
+    ended: float | None = None
+
+    def __init__(self, index: int, conn: Any = None) -> None:
+        self.index = index
+        self.tally = Tally()
+        self.error: OSError | None = None
+        self.finished = threading.Event()
+        self._conn = conn
+        self._thread = threading.Thread(target=self._run, name=f"stream {index}", daemon=True)
+
+    @property
+    def moved(self) -> int:
+        """Bytes received so far."""
+        return self.tally.moved
+
+    def start(self) -> None:
+        """Begin to count."""
+        if self._conn is not None:
+            self._conn.set_deadline(None)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Wait for what is on its way, at most a second."""
+        latest = time.monotonic() + 1
+        while (now := time.monotonic()) < latest and (left := self.tally.last + QUIET - now) > 0:
+            self.finished.wait(left)
+        self.finished.set()
+        if self._thread.ident is not None:
+            self._conn.set_deadline(0)
+            self._thread.join()
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self._conn is not None:
+            self._conn.close()
+
+    def counters(self) -> dict[str, Any]:
+        """What was counted."""
+        return self.tally.counters()
+
+    def _run(self) -> None:
+        try:
+            while not self.finished.is_set():
+                packet = self._conn.read()
+                if len(packet) >= HEADER.size:
+                    kind, _, _, number, sent = HEADER.unpack_from(packet)
+                    if kind == DATA:
+                        self.tally.take(number, sent, len(packet))
+        except DeadlineExceeded:
+            pass  # only stop() sets one
+        except OSError as error:
+            self.error = error
+        finally:
+            self.finished.set()
