@@ -94,7 +94,9 @@ def command(
         raise click.UsageError("--one-off needs -s")
     if congestion is not None and not transport.network.startswith("rsp"):
         raise click.UsageError(f"--congestion is for rsp, not for {transport.network}")
-    plans = [_plan(name, **options) for name in (transport.network, against) if name is not None]
+    if against == transport.network:
+        raise click.UsageError("--against needs another network")
+    plans = {name: _plan(name, **options) for name in (transport.network, against) if name is not None}
     return _measure(
         transport, address, plans, wait=wait, interval=interval, as_json=as_json, congestion=congestion
     )
@@ -141,33 +143,47 @@ def _plan(
 def _measure(
     transport: Transport,
     address: str,
-    plans: list[Plan],
+    plans: dict[str, Plan],
     *,
     wait: float,
     interval: float,
     as_json: bool,
     congestion: str | None,
 ) -> int:
-    """Run the plans one after the other; the last word is the ratio."""
+    """Run the plans one after the other; the last word is the ratio of the first to the second."""
     from .benchkit.client import Client, control_network
     from .benchkit.display import Display, Silence, ratio_line
 
     target = with_port(address, DEFAULT_PORT)
     display = Silence() if as_json else Display()
-    configs = [_config(plan, congestion, wait, transport) for plan in plans]
-    reports: list[Report] = []
-    for plan, config in zip(plans, configs, strict=True):
-        transport.network = control_network(plan.network)
-        client = Client(transport, target, plan, wait=wait, config=config, display=display, interval=interval)
-        reports.append(client.measure())
-        display.end(reports[-1])
-        if reports[-1].interrupted:
+    configs = {name: _config(plan, congestion, wait, transport) for name, plan in plans.items()}
+    reports: dict[str, Report] = {}
+    # The first run ends with the privileges given up: what needs them is first.
+    for name in sorted(plans, key=_unprivileged):
+        transport.network = control_network(name)
+        client = Client(
+            transport,
+            target,
+            plans[name],
+            wait=wait,
+            config=configs[name],
+            display=display,
+            interval=interval,
+        )
+        reports[name] = report = client.measure()
+        display.end(report)
+        if report.interrupted:
             break
+    both = [reports[name] for name in plans if name in reports]
     if as_json:
-        emit_json(_document(reports))
-    elif len(reports) == 2:
-        click.echo(ratio_line(*reports))
-    return INTERRUPTED if reports[-1].interrupted else DONE
+        emit_json(_document(both))
+    elif len(both) == 2:
+        click.echo(ratio_line(*both))
+    return INTERRUPTED if report.interrupted else DONE
+
+
+def _unprivileged(network: str) -> bool:
+    return network not in ("rsp", "rsp4", "rsp6")
 
 
 def _document(reports: list[Report]) -> dict[str, Any]:

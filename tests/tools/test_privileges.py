@@ -83,3 +83,23 @@ def test_serve_get_and_put(cli: CLI, hosts: list[Host], tmp_path: Path) -> None:
         assert not any(capabilities(serving))
         serving.terminate()
         serving.wait(20)
+
+
+def test_bench_at_both_ends(cli: CLI, hosts: list[Host]) -> None:
+    a, b = hosts
+    with piped(b, *cli.program, "bench", "-s", "--json") as serving:
+        networks = json.loads(serving.stdout.readline())["networks"]
+        assert networks == ["tcp", "rsp", "rsp6", "rsp+udp", "rsp+udp6"]
+        assert not any(capabilities(serving)), "before anybody came"
+        # The run on raw IP comes first, whatever the order asked for: the second has no privilege left.
+        words = ["bench", "-N", "tcp", "--against", "rsp", "-t", "1", "-i", "0.1", str(b.ip4)]
+        with piped(a, *cli.program, *words) as measuring:
+            assert b": rsp, " in measuring.stdout.readline()
+            for process in (serving, measuring):
+                assert not any(capabilities(process))
+            out, err = measuring.communicate(timeout=60)
+        assert (measuring.returncode, err) == (0, b"")
+        assert out.decode().splitlines()[-1].startswith("tcp: ")
+        assert not any(capabilities(serving))
+        serving.terminate()
+        serving.wait(20)

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from rawproto import DeadlineExceeded, UDPAddr, dial_udp
+from rawproto import DeadlineExceeded, UDPAddr, dial_udp, drop_privileges
 
 from ..failure import Failure
 from .datagrams import HEADER, HELLO, DatagramReceiver, DatagramSender, make_room
@@ -92,6 +92,7 @@ class Client:
             if self._plan.probe:
                 self._prober = Prober(self._open_probe(control))
                 stack.callback(self._prober.stop)
+            drop_privileges()
             self._display.begin(self._plan, control)
             return self._run(talk, parts)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rawproto import PrivilegeError, join_host_port, split_host_port
+from rawproto import PrivilegeError, drop_privileges, join_host_port, split_host_port
 
 from ..failure import Failure, describe
 from ..output import emit_json
@@ -63,6 +63,7 @@ def host(
             if listener is not None:
                 listeners.append(stack.enter_context(listener))
                 number = str(listener.addr.port)
+        drop_privileges()
         log.listening(listeners)
         server = Server(listeners, wait, log.event)
         stack.callback(server.close)
