@@ -8,7 +8,6 @@ packets, :mod:`~rawproto.rsp.outbound` makes them, :mod:`~rawproto.rsp.deadlines
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from rawproto.errors import ConnectionAborted, OpError
@@ -43,6 +42,8 @@ FIRST_RETRY = SECOND
 """First wait for an answer to a SYN (RFC 6298 section 2, rule 2.1)."""
 MAX_RETRY = 3 * SECOND
 """Longest wait: a dialer says every few seconds that it is there (RFC 6298 section 5.7 restarts at 3 s)."""
+REST_AFTER = 2 * SECOND
+"""Silence after which a connection counts as idle and keeps no buffers."""
 NOT_ECT, ECT0 = 0, 2
 """ECN codepoints: not capable, and capable (RFC 3168 section 5)."""
 MIN_CONFIRM_RETRY = SECOND // 20
@@ -140,7 +141,7 @@ class Core:
         self.source = None if state is State.SYN_SENT else address
         """Where the peer's packets come from, in the link's own words; None before the first one."""
         self.migration: Migration | None = None
-        self.control: deque[tuple[bytes, Any]] = deque()
+        self.control: list[tuple[bytes, Any]] = []
         """Packets of the handshake, of path validation and resets, with the destination where it is another one."""
         self.hello = b""
         """The SYN or CONFIRM that is repeated until the peer is heard."""
@@ -235,8 +236,19 @@ class Core:
             if self.state is State.CONFIRMING:
                 self._machine.move(State.ESTABLISHED)
                 self.tell()
+        if self.timers.get(Timer.REST) is None and not self.closed:
+            self.timers.set(Timer.REST, now + REST_AFTER)
         if self.config.keepalive is not None and not self.closed and self.timers.get(Timer.KEEPALIVE) is None:
             self.timers.set(Timer.KEEPALIVE, now + int(self.config.keepalive * SECOND))
+
+    def rest(self, now: int) -> None:
+        """When nothing was heard for a while and nothing is owed, give back what only a busy connection needs."""
+        if self.last_heard + REST_AFTER > now:
+            self.timers.set(Timer.REST, self.last_heard + REST_AFTER)
+            return
+        self.recovery.sent.rest()
+        self.sender.stream.rest()
+        self.receiver.stream.rest()
 
     def move_to(self, address: Any, now: int) -> None:
         """The peer proved that it receives at ``address``: go on there, as on a path nothing is known of."""

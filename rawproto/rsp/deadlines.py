@@ -70,6 +70,8 @@ class Deadlines:
                 self._inbound.settle_doubt(now)
             case Timer.PATH:
                 self._inbound.on_path_timer(now)
+            case Timer.REST:
+                core.rest(now)
             case Timer.PACE:
                 pass  # to be polled for packets is all it is for
 

@@ -41,7 +41,7 @@ class Outbound:
         """The next batch to send, or None."""
         core = self._core
         if core.control:
-            packet, aside = core.control.popleft()
+            packet, aside = core.control.pop(0)
             return Transmit(Batch.single(packet), core.address if aside is None else aside)
         if core.closed or core.state is State.SYN_SENT:
             return None

@@ -22,7 +22,9 @@ __all__ = ["ReceiveStream"]
 
 MAX_GAPS = 256
 """Most holes kept; data that would open another one is refused, and so not acknowledged."""
-_FIRST_RING = 4096
+_FIRST_RING = 1024
+_NO_RING: NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
+_NO_VIEW = _NO_RING.data
 
 
 class ReceiveStream:
@@ -53,8 +55,9 @@ class ReceiveStream:
         self._set_ring(0)
 
     def _set_ring(self, size: int) -> None:
-        self._ring: NDArray[np.uint8] = np.empty(size, dtype=np.uint8)
-        self._view = self._ring.data  # for lone packets: a slice of it costs a fifth of one of an array
+        self._ring: NDArray[np.uint8] = np.empty(size, dtype=np.uint8) if size else _NO_RING
+        # For lone packets: a slice of it costs a fifth of one of an array.
+        self._view = self._ring.data if size else _NO_VIEW
 
     @property
     def readable(self) -> int:
@@ -214,6 +217,11 @@ class ReceiveStream:
                 target[first:size] = self._view[: size - first]
             self._consumed(size)
         return size
+
+    def rest(self) -> None:
+        """Nothing came for a while: give the memory back unless something is in it."""
+        if self.read_offset == self.highest:
+            self._set_ring(0)
 
     def _consumed(self, size: int) -> None:
         self.read_offset += size

@@ -29,7 +29,9 @@ _ACKNOWLEDGED = 2
 _LOST = 3
 _SKIPPED = 4
 
-_INITIAL_ROWS = 64
+_FIRST_ROWS = 16
+"""Rows of a connection that has begun to send: one that says little should cost little."""
+_NO_ROWS = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint8)
 _KEEP_SETTLED = 1024
 """Settled rows kept behind the oldest packet in flight, to recognise losses that were none."""
 _MAX_RANGES = 256
@@ -101,7 +103,20 @@ class SentPackets:
         self._base = 0
         self._unsettled = 0  # no packet below this number is in flight
         self._acknowledged = RangeSet()
-        self._allocate(_INITIAL_ROWS)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Have no rows at all; those that send nothing share these."""
+        self._time = self._offset = self._length = _NO_ROWS[0]
+        self._delivered = self._delivered_at = self._first_sent_at = _NO_ROWS[0]
+        self._carries = self._state = _NO_ROWS[1]
+
+    def rest(self) -> None:
+        """Nothing is in flight and will not be for a while: forget the settled packets and give the memory back."""
+        if not self.packets_in_flight:
+            self._let_go()
+            self._unsettled = self.next
+            self._rebase(self.next)
 
     def _allocate(self, rows: int) -> None:
         self._time = np.zeros(rows, dtype=np.int64)
@@ -366,7 +381,7 @@ class SentPackets:
         self._advance()
         keep_from = max(self._base, self._unsettled - _KEEP_SETTLED)
         live = self.next - keep_from
-        rows = len(self._time)
+        rows = max(len(self._time), _FIRST_ROWS)
         while live + count > rows // 2:
             rows *= 2
         start = keep_from - self._base

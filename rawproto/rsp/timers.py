@@ -30,6 +30,8 @@ class Timer(enum.IntEnum):
     """A peer that was questioned because of a doubtful RESET did not answer."""
     PATH = 9
     """Challenge the peer's new address again."""
+    REST = 10
+    """Nothing was sent or heard for a while: memory that waits for more can be given back."""
 
 
 class TimerTable:

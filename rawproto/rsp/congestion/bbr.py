@@ -12,7 +12,6 @@ Phases: *startup* doubles the rate each round trip until it stops growing; *drai
 from __future__ import annotations
 
 import enum
-from collections import deque
 
 from rawproto.protocol import MILLISECOND, SECOND
 from rawproto.rsp.congestion.base import Acknowledged, CongestionController, Lost
@@ -55,12 +54,12 @@ class Phase(enum.Enum):
 
 
 class MaxFilter:
-    """Largest sample of the last rounds: a deque whose samples fall from front to back."""
+    """Largest sample of the last rounds: samples that fall from front to back."""
 
     __slots__ = ("_samples",)
 
     def __init__(self) -> None:
-        self._samples: deque[tuple[int, float]] = deque()
+        self._samples: list[tuple[int, float]] = []
 
     @property
     def maximum(self) -> float:
@@ -73,7 +72,7 @@ class MaxFilter:
             self._samples.pop()
         self._samples.append((round_number, sample))
         while self._samples[0][0] < round_number - BANDWIDTH_ROUNDS:
-            self._samples.popleft()
+            del self._samples[0]
 
 
 class Aggregation:

@@ -1,0 +1,57 @@
+"""Thousands of connections in one process on one socket: what each costs, and that all are served alike."""
+
+import contextlib
+import gc
+import tracemalloc
+
+import pytest
+
+import rawproto
+
+
+@pytest.fixture
+def open_many():
+    """Dials so many connections over loopback; gives (dialed, accepted) and closes all at the end."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(rawproto.listen("rsp+udp4", "127.0.0.1:0", backlog=512))
+
+        def dial(count):
+            dialed, accepted = [], []
+            for _ in range(count):
+                dialed.append(stack.enter_context(rawproto.dial("rsp+udp4", listener.addr, timeout=60)))
+                accepted.append(stack.enter_context(listener.accept()))
+            return dialed, accepted
+
+        yield dial
+
+
+def test_an_idle_connection_costs_less_than_8_kib(open_many):
+    """Both ends are counted, with the face, the streams and what the driver keeps for them."""
+    open_many(20)  # what exists once exists now
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        dialed, _ = open_many(200)
+        gc.collect()
+        each = (tracemalloc.get_traced_memory()[0] - before) / (2 * len(dialed))
+    finally:
+        tracemalloc.stop()
+    assert each <= 8 * 1024
+
+
+def test_many_connections_share_one_socket_and_each_hears_its_own(open_many, descriptors):
+    open_many(1)
+    before = len(descriptors())
+    dialed, accepted = open_many(300)
+    assert len(descriptors()) < before + 10, "not one a connection"
+    for index, conn in enumerate(dialed):
+        conn.write(b"%d" % index)
+    for index, conn in enumerate(accepted):
+        conn.set_deadline(60)
+        question = conn.read()
+        assert question == b"%d" % index
+        conn.write(question * 2)
+    for index, conn in enumerate(dialed):
+        conn.set_deadline(60)
+        assert conn.read() == b"%d" % index * 2
