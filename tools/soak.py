@@ -38,6 +38,7 @@ Examples:
   rawproto soak --seeds 1000                    RSP on a thousand links, each bad in its own way
   rawproto soak --seeds 100000 --state soak.jsonl   stopped and called again, it goes on
   rawproto soak --first 4711 --seeds 1          one seed again
+  rawproto soak --seeds 1000000 --dask tcp://10.0.0.1:8786 --state soak.jsonl
   rawproto soak -s mytests.scenarios:transfer --seeds 500 --jobs 2
 """
 
@@ -54,6 +55,9 @@ Examples:
 @click.option(
     "-s", "--scenario", default=STANDARD, show_default=True, help="What to run, as module:function."
 )
+@click.option(
+    "--dask", metavar="ADDRESS", help="Run on the workers of the dask scheduler there, tcp://HOST:PORT."
+)
 @click.option("--shrink", is_flag=True, help="Look for the packets that the first failing seed hangs on.")
 @json_option
 def command(
@@ -62,6 +66,7 @@ def command(
     jobs: int | None,
     state: Path | None,
     scenario: str,
+    dask: str | None,
     shrink: bool,
     as_json: bool,
 ) -> int:
@@ -71,7 +76,7 @@ def command(
     whose impairments are drawn from the seed. The exit status is 1 when a seed fails.
     """
     from rawproto.errors import LabError
-    from rawproto.lab import find_scenario, run_campaign
+    from rawproto.lab import DaskExecutor, find_scenario, run_campaign
 
     # A module of the user's is looked for where they are, as python -m does; the workers look there too.
     sys.path.insert(0, str(Path.cwd()))
@@ -86,7 +91,7 @@ def command(
             scenario,
             range(first, first + seeds),
             results=state,
-            make_executor=lambda: _executor(workers),
+            make_executor=lambda: _executor(workers) if dask is None else DaskExecutor(dask),
             chunk=max(1, min(CHUNK, seeds // (4 * workers))),
             on_progress=on_progress,
         )

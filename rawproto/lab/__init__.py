@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rawproto.lab.campaign import Report as Report
     from rawproto.lab.campaign import find_scenario as find_scenario
     from rawproto.lab.campaign import run_campaign as run_campaign
+    from rawproto.lab.cluster import DaskExecutor as DaskExecutor
     from rawproto.lab.fates import Decisions as Decisions
     from rawproto.lab.fates import Fate as Fate
     from rawproto.lab.faults import ImpairedLink as ImpairedLink
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "Blackhole": "rawproto.lab.spec",
     "Corruption": "rawproto.lab.spec",
+    "DaskExecutor": "rawproto.lab.cluster",
     "Decisions": "rawproto.lab.fates",
     "DirectionStats": "rawproto.lab.impair",
     "Fate": "rawproto.lab.fates",

@@ -11,7 +11,7 @@ import importlib
 import json
 import os
 import time
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,18 +191,20 @@ def _work(
                 while running:
                     finished, _ = wait(running, return_when=FIRST_COMPLETED)
                     for future in finished:
-                        number = running.pop(future)
                         outcomes = future.result()
-                        del left[number]
+                        del left[running.pop(future)]
                         yield outcomes
-            except BrokenExecutor as error:
+            except LabError:
+                raise
+            except Exception as error:  # each kind of executor has its own word for a worker that died
                 _count_attempts(left, attempts, error)
             finally:
                 # When the campaign is stopped, what has not begun never does.
-                executor.shutdown(wait=True, cancel_futures=True)
+                for future in running:
+                    future.cancel()
 
 
-def _count_attempts(left: dict[int, list[int]], attempts: dict[int, int], error: BrokenExecutor) -> None:
+def _count_attempts(left: dict[int, list[int]], attempts: dict[int, int], error: Exception) -> None:
     first = next(iter(left))
     attempts[first] += 1
     if attempts[first] >= MAX_ATTEMPTS:

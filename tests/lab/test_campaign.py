@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -145,3 +145,27 @@ def test_a_scenario_must_be_there(tmp_path: Path) -> None:
         with pytest.raises(LabError, match="module:function"):
             run_campaign(name, range(1), results=tmp_path / "r.jsonl", make_executor=threads)
     assert "nowhere" not in sys.modules
+
+
+def test_any_executor_will_do() -> None:
+    class Plain(Executor):
+        """Knows nothing of what Executor gained over time."""
+
+        def submit(self, fn, /, *args):  # type: ignore[no-untyped-def]
+            future: Future[object] = Future()
+            future.set_result(fn(*args))
+            return future
+
+        def shutdown(self, wait: bool = True) -> None:  # type: ignore[override]
+            """Nothing is left."""
+
+    assert len(run_campaign("scenarios:passes", range(5), make_executor=Plain, chunk=2).outcomes) == 5
+
+
+def test_an_executor_that_always_fails_is_given_up() -> None:
+    class Broken(ThreadPoolExecutor):
+        def submit(self, fn, /, *args):  # type: ignore[no-untyped-def]
+            raise OSError("no route to the cluster")
+
+    with pytest.raises(LabError, match=r"seeds \[0, 1\] .*no route to the cluster"):
+        run_campaign("scenarios:passes", range(2), make_executor=Broken, chunk=2)
