@@ -27,7 +27,7 @@ ifneq ($(OURS),yes)
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help demo test check format bench fuzz docs clean venv
+.PHONY: help demo test check format bench fuzz docs man clean venv
 
 help:
 	@echo "make demo [FILE=path] [ARGS=...]  a file crosses a bad link on a protocol of its own"
@@ -35,6 +35,7 @@ help:
 	@echo "make check                        format, lint, types, architecture"
 	@echo "make bench [ARGS=room]            benchmarks against rivals, as ratios of one run"
 	@echo "make fuzz [ARGS=...]              coverage-guided fuzzing; ARGS='header -atheris_runs=100000', for example"
+	@echo "make man [DIR=folder]             the manual pages of the command, into build/man"
 	@echo "make docs | format | venv | clean"
 
 demo: $(STAMP)
@@ -63,6 +64,9 @@ fuzz: $(STAMP)
 docs: $(STAMP)
 	$(PIP) install --quiet -c constraints.txt -e ".[docs]"
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+man: $(STAMP)
+	@exec $(BIN)/rawproto man $(or $(DIR),build/man)
 
 venv: $(STAMP)
 

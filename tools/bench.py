@@ -10,7 +10,7 @@ import click
 from .failure import DONE
 from .output import emit_json, json_option
 from .quantity import RATE, SIZE, SPAN
-from .transport import Transport, dial_options, listen_options, with_port
+from .transport import Transport, complete_network, dial_options, listen_options, with_port
 
 if TYPE_CHECKING:
     from .benchkit.plan import Plan
@@ -45,6 +45,7 @@ Examples:
     "-N",
     "--network",
     metavar="NAME",
+    shell_complete=complete_network,
     help="tcp, udp, rsp or rsp+udp; with 4 or 6 behind it for one family [default: rsp; with -s: all].",
 )
 @click.option("-P", "--parallel", type=click.IntRange(1, 128), default=1, show_default=True, help="Streams.")
@@ -58,7 +59,12 @@ Examples:
 @click.option("-l", "--length", type=SIZE, help="Bytes of a write [default: 128K; udp: 1400].")
 @click.option("-i", "--interval", type=SPAN, default="1s", show_default=True, help="Between lines; 0: none.")
 @click.option("-C", "--congestion", metavar="NAME", help="Congestion controller of RSP.")
-@click.option("--against", metavar="NAME", help="Measure this network as well, and print the ratio.")
+@click.option(
+    "--against",
+    metavar="NAME",
+    shell_complete=complete_network,
+    help="Measure this network as well, and print the ratio.",
+)
 @click.option("--no-latency", is_flag=True, help="Leave out the round trips beside the load.")
 @click.option(
     "-w",

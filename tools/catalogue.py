@@ -15,6 +15,8 @@ TOOLS: dict[str, str] = {
     "ping": "Send echo requests and time the answers, with the kernel's timestamps.",
     "trace": "Draw a connection trace, or say in words what limited the transfer.",
     "dissector": "Print a Wireshark dissector in Lua, for RSP or headers of your own.",
+    "completion": "Print what makes the shell complete commands, options and values.",
+    "man": "Write the manual pages of all commands into a folder.",
     "doctor": "Say why sending raw IP would fail here, and how to mend it.",
     "lab": "Run programs on the hosts of a network that a TOML file describes.",
     "send": "Send any datagram, right or wrong on purpose, and wait for the answer.",

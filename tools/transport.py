@@ -14,9 +14,22 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-__all__ = ["Transport", "address_of", "dial_options", "listen_options", "network_option", "with_port"]
+__all__ = [
+    "Transport",
+    "address_of",
+    "complete_network",
+    "dial_options",
+    "listen_options",
+    "network_option",
+    "with_port",
+]
 
-NETWORKS = ("tcp", "rsp", "rsp+udp")
+NETWORKS = ("tcp", "rsp", "rsp+udp", "udp")
+
+
+def complete_network(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """The names of networks that ``typed`` may become, for the shell."""
+    return [name for name in NETWORKS if name.startswith(typed)]
 
 
 def network_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,6 +40,7 @@ def network_option(function: Callable[..., Any]) -> Callable[..., Any]:
         default="rsp",
         show_default=True,
         metavar="NAME",
+        shell_complete=complete_network,
         help="Transport: tcp, rsp (on IP itself) or rsp+udp; with 4 or 6 behind it for one family.",
     )(function)
 
