@@ -105,6 +105,7 @@ class Registry(Generic[D]):
                 config,
                 entropy=os.urandom,
                 max_datagram=link.max_datagram_size,
+                overhead=overhead(network, version),
                 carrier_checks=network.transport == "rsp+udp",
                 neighbours=neighbours,
                 now=time.monotonic_ns(),
@@ -169,6 +170,11 @@ def open_link(network: Network, version: int, local: PortAddr | None, config: RS
     from rawproto.link import RawLink
 
     return RawLink(config.protocol, version=version, local=host, receive_buffer=config.receive_buffer)
+
+
+def overhead(network: Network, version: int) -> int:
+    """Bytes of the headers below RSP: IP's, and UDP's where it is inside."""
+    return (20 if version == 4 else 40) + (8 if network.transport == "rsp+udp" else 0)
 
 
 def link_address(network: Network, remote: PortAddr) -> IPAddr | UDPAddr:

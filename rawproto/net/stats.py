@@ -47,6 +47,11 @@ class ConnStats:
     peer_window: int | None = None
     receive_window: int | None = None
     max_datagram: int | None = None
+    """Largest datagram sent now, RSP header included."""
+    mtu_probes: int | None = None
+    """Padded packets sent to find a larger one that the path carries."""
+    black_holes: int | None = None
+    """Times that large datagrams vanished on the path, and smaller ones were sent from then on."""
     integrity: str | None = None
     congestion: str | None = None
     kernel_drops: int | None = None

@@ -29,6 +29,8 @@ class RSPConfig:
         integrity: integrity check wanted: "crc32" or "none"; None lets the carrier decide (CRC on IP itself, none
             inside UDP, whose checksum stands guard). The stronger wish of the two sides is used.
         max_datagram: largest datagram sent, RSP header included; None follows the link's MTU.
+        path_mtu_discovery: find the largest datagram that the path carries by probing (RFC 8899); False sends
+            the largest from the beginning, which must then pass everywhere.
         send_buffer: most bytes written and not yet acknowledged; ``write`` blocks beyond.
         receive_window: largest window offered; it starts at ``initial_window`` and grows with the path.
         initial_window: window offered in the handshake.
@@ -49,6 +51,7 @@ class RSPConfig:
     congestion: str = "bbr"
     integrity: str | None = None
     max_datagram: int | None = None
+    path_mtu_discovery: bool = True
     send_buffer: int = 4 * _MIB
     receive_window: int = 16 * _MIB
     initial_window: int = 256 * _KIB

@@ -18,6 +18,7 @@ from rawproto.rsp.challenge import ChallengeLimit
 from rawproto.rsp.congestion.base import controller
 from rawproto.rsp.handshake import ECN, choose, hello_packet
 from rawproto.rsp.header import DATA_HEADER_SIZE, Hello, Kind, Reset
+from rawproto.rsp.path_mtu import PathMTU
 from rawproto.rsp.reasons import Reason
 from rawproto.rsp.receiver import Receiver
 from rawproto.rsp.recovery import Recovery
@@ -69,7 +70,6 @@ class Core:
         "_handshake_tries",
         "_hello_sent_at",
         "_machine",
-        "_max_datagram",
         "_tell",
         "_waiting_for_end",
         "acks_received",
@@ -87,6 +87,7 @@ class Core:
         "hello",
         "last_heard",
         "migration",
+        "path_mtu",
         "peer_identifier",
         "persist_tries",
         "ping_due",
@@ -111,6 +112,7 @@ class Core:
         address: Any,
         terms: Terms,
         max_datagram: int,
+        overhead: int,
         tell: Callable[[], None],
         now: int,
         state: State,
@@ -132,10 +134,12 @@ class Core:
         self.soft_error = ""
         """The last ICMP error: never final once established, but worth telling when the peer stays silent."""
         self.trace: Trace | None = None
+        self.path_mtu = PathMTU(max_datagram, overhead, enabled=config.path_mtu_discovery)
+        first = self.path_mtu.size
         self.recovery = Recovery(
-            controller(config.congestion)(max_datagram - DATA_HEADER_SIZE, now), MAX_ACK_DELAY, now, entropy
+            controller(config.congestion)(first - DATA_HEADER_SIZE, now), MAX_ACK_DELAY, now, entropy
         )
-        self.sender = Sender(SendStream(config.send_buffer), self.recovery, max_datagram)
+        self.sender = Sender(SendStream(config.send_buffer), self.recovery, first)
         self.receiver = Receiver(terms.window, config.receive_window, max_datagram - DATA_HEADER_SIZE)
         self.timers = TimerTable()
         self.source = None if state is State.SYN_SENT else address
@@ -155,7 +159,6 @@ class Core:
         self.persist_tries = 0
         self.acks_sent = self.acks_received = self.corrupted = self.probes = 0
         self._machine = StateMachine(state)
-        self._max_datagram = max_datagram
         self._tell = tell
         self._handshake_tries = 0
         self._hello_sent_at = now
@@ -221,10 +224,19 @@ class Core:
         self.peer_identifier = theirs.identifier
         check, features = choose(self.terms.features, theirs.features)
         self.ecn = ECT0 if features & ECN else NOT_ECT
-        self.sender.size = min(self._max_datagram, theirs.max_datagram) - DATA_HEADER_SIZE
-        self.recovery.controller.on_max_datagram(self.sender.size)
+        self.path_mtu.limit(theirs.max_datagram)
+        self.use_path_mtu()
         self.sender.on_window(theirs.window)
         self.sender.address(self.terms.port, self.peer_identifier, check)
+
+    def use_path_mtu(self, now: int | None = None) -> None:
+        """Packets are cut to the path's datagram size from now on; told to the trace when ``now`` is given."""
+        before, size = self.sender.size, self.path_mtu.size - DATA_HEADER_SIZE
+        self.sender.size = size
+        self.recovery.controller.on_max_datagram(size)
+        if self.trace is not None and now is not None:
+            old, new = before + DATA_HEADER_SIZE, self.path_mtu.size
+            self.trace.record(now, "connectivity:mtu_updated", old=old, new=new)
 
     def heard(self, now: int) -> None:
         """A packet with our identifier came: the peer is there, and knows of the connection."""
@@ -253,8 +265,9 @@ class Core:
     def move_to(self, address: Any, now: int) -> None:
         """The peer proved that it receives at ``address``: go on there, as on a path nothing is known of."""
         self.address = self.source = address
-        size = self.sender.size
-        self.recovery.on_new_path(controller(self.config.congestion)(size, now), now)
+        self.path_mtu.on_new_path()
+        self.use_path_mtu()
+        self.recovery.on_new_path(controller(self.config.congestion)(self.sender.size, now), now)
         self.receiver.acks.due = True
         self.ping_due = True
         if self.trace is not None:

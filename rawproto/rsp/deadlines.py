@@ -82,6 +82,7 @@ class Deadlines:
             self._inbound.take_back(recovery.detect_losses(now), now)
         elif recovery.sent.packets_in_flight:
             recovery.loss.probe_count += 1
+            self._core.path_mtu.on_timeout(recovery.sent)
             self._core.probes_due = PROBE_PACKETS
             if recovery.loss.probe_count >= ECN_DOUBTFUL:
                 self._core.ecn = NOT_ECT

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Endpoint", "Neighbours"]
 
-DEFAULT_MAX_DATAGRAM = 1480
+DEFAULT_OVERHEAD = 20
+"""The IPv4 header."""
+DEFAULT_MAX_DATAGRAM = 1500 - DEFAULT_OVERHEAD
 """An Ethernet MTU less the IPv4 header."""
 _KINDS = {int(kind): kind for kind in Kind}
 
@@ -46,6 +48,7 @@ class Endpoint(Protocol):
         config: settings of the endpoint and its connections.
         entropy: gives that many unpredictable bytes; ``os.urandom`` outside of simulations.
         max_datagram: largest datagram the link carries unfragmented, RSP header included.
+        overhead: bytes of the link's own headers, by which an IP datagram is larger.
         carrier_checks: the link has a checksum over the payload (UDP), so that RSP's own may be left out.
         neighbours: other endpoints that get copies of the same packets, as on raw sockets; None for none.
         now: the clock's time, ns.
@@ -57,6 +60,7 @@ class Endpoint(Protocol):
         *,
         entropy: Callable[[int], bytes],
         max_datagram: int = DEFAULT_MAX_DATAGRAM,
+        overhead: int = DEFAULT_OVERHEAD,
         carrier_checks: bool = False,
         neighbours: Neighbours | None = None,
         now: int = 0,
@@ -67,6 +71,7 @@ class Endpoint(Protocol):
         """Called with each connection as it is made, before any of its packets: for whoever watches the endpoint."""
         self._entropy = entropy
         self._max_datagram = min(max_datagram, self.config.max_datagram or max_datagram)
+        self._overhead = overhead
         self._directory = Directory(entropy)
         self._ports = Ports(self.config.source_port_range, entropy)
         self._schedule = Schedule()
@@ -325,6 +330,7 @@ class Endpoint(Protocol):
             address=address,
             terms=terms,
             max_datagram=self._max_datagram,
+            overhead=self._overhead,
             tell=self._tell,
             touch=self.touch,
             now=now,

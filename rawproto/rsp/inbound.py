@@ -14,6 +14,7 @@ from rawproto.rsp.core import Doubt
 from rawproto.rsp.header import (
     ACK_HEADER_SIZE,
     ACK_WORDS,
+    COMMON_SIZE,
     DATA_HEADER_SIZE,
     DATA_WORDS,
     Ack,
@@ -29,6 +30,7 @@ from rawproto.rsp.reasons import Reason, reset_error
 from rawproto.rsp.receiver import StreamViolationError
 from rawproto.rsp.state import State
 from rawproto.rsp.timers import Timer
+from rawproto.wire.icmp_error import ICMPErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,8 +233,10 @@ class Inbound:
             stream.on_acknowledged(start, stop)
         if settled.fin:
             stream.fin_acked, stream.fin_pending = True, False
-        if outcome.lost.count:
+        if outcome.lost.count or outcome.lost.probes:
             self.take_back(outcome.lost, now)
+        if settled.probes or core.path_mtu.doubtful:
+            self._learn_size(settled, now)
         if settled.count:
             core.probes_due = 0
             if core.trace is not None:
@@ -247,9 +251,21 @@ class Inbound:
             core.tell()
             core.check_finished(now)
 
+    def _learn_size(self, settled: Settled, now: int) -> None:
+        """What was acknowledged says something of the sizes that the path carries."""
+        core = self._core
+        risen = core.path_mtu.on_settled(settled, now)
+        if core.path_mtu.on_acknowledged(settled, core.recovery.sent, now) or risen:
+            core.use_path_mtu(now)
+
     def take_back(self, lost: Settled, now: int) -> None:
         """What lost packets carried goes out again."""
         core = self._core
+        if lost.probes:
+            core.path_mtu.on_probes_lost(lost, now)
+        if not lost.count:
+            return
+        core.path_mtu.on_lost(lost, now)
         stream = core.sender.stream
         for start, stop in lost.stream:
             stream.on_lost(start, stop)
@@ -332,6 +348,8 @@ class Inbound:
         """An ICMP error that quotes a packet of this connection: final only while dialing (RFC 5927 section 5)."""
         core = self._core
         core.soft_error = f"{error.kind.value} (said by {error.reporter})"
+        if error.kind is ICMPErrorKind.PACKET_TOO_BIG:
+            self._on_too_big(error, now)
         if core.state is State.SYN_SENT and error.kind.name in ("PROTOCOL_UNREACHABLE", "PORT_UNREACHABLE"):
             core.end(
                 ConnectionRefused(
@@ -342,6 +360,13 @@ class Inbound:
                 ),
                 now,
             )
+
+    def _on_too_big(self, error: ICMPError, now: int) -> None:
+        """It counts only when it quotes the number of a packet in flight (RFC 8899 section 4.6.1)."""
+        core = self._core
+        number = int.from_bytes(error.quoted[16:24], "big")
+        if len(error.quoted) >= COMMON_SIZE and core.recovery.sent.in_flight(number):
+            core.path_mtu.on_too_big(number, error.mtu, now)
 
     def set_loss_timer(self) -> None:
         """Bring the loss timer up to date with what is in flight."""

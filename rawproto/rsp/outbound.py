@@ -9,7 +9,7 @@ from rawproto.rsp import integrity
 from rawproto.rsp.ack_packet import MAX_ACK_RANGES, encode_ack
 from rawproto.rsp.acks import MAX_ACK_DELAY
 from rawproto.rsp.header import ACK_HEADER_SIZE, DATA_HEADER_SIZE, Data, Kind, RSPFlags
-from rawproto.rsp.sent import CARRIES_FIN, CARRIES_PROBE, CARRIES_STREAM
+from rawproto.rsp.sent import CARRIES_FIN, CARRIES_MTU_PROBE, CARRIES_PROBE, CARRIES_STREAM
 from rawproto.rsp.state import State
 from rawproto.rsp.timers import Timer
 from rawproto.wire.batch import Batch, Transmit
@@ -63,13 +63,16 @@ class Outbound:
         if core.probes_due:
             core.probes_due -= 1
             core.probes += 1
-            batch = core.sender.probe(now) or self._ping(now)
+            # With something small beside it, it shows whether only large packets are lost.
+            small = core.path_mtu.suspected and not core.probes_due
+            batch = (None if small else core.sender.probe(now)) or self._ping(now)
         elif core.ping_due:
             core.ping_due = False
             patient = core.persist_tries < OVERRIDE_AFTER
             batch = (None if patient else core.sender.override(now)) or self._ping(now)
         if batch is None:
-            batch = core.sender.next_batch(now)
+            probing = now >= core.path_mtu.next_at
+            batch = (self._probe_mtu(now) if probing else None) or core.sender.next_batch(now)
         if batch is None:
             self._wait_for_room(now)
             return None
@@ -101,10 +104,23 @@ class Outbound:
             wait = recovery.rtt.probe_timeout(MAX_ACK_DELAY) << min(core.persist_tries, 20)
             core.timers.set(Timer.PERSIST, now + min(wait, MAX_PERSIST))
 
-    def _ping(self, now: int) -> Batch:
-        """A numbered packet without data, to be acknowledged at once."""
+    def _probe_mtu(self, now: int) -> Batch | None:
+        """A larger packet than any before, when larger ones would be of use: there is more to send than fits one."""
         core = self._core
-        number = core.recovery.on_sent_one(now, 0, 0, CARRIES_PROBE)
+        stream = core.sender.stream
+        if stream.end - stream.next <= core.sender.size or core.hello or core.recovery.allowance(now) <= 0:
+            return None
+        size = core.path_mtu.next_probe(now)
+        if size is None:
+            return None
+        batch = self._ping(now, CARRIES_MTU_PROBE, size)
+        core.path_mtu.on_probe_sent(core.recovery.sent.next - 1, size)
+        return batch
+
+    def _ping(self, now: int, carries: int = CARRIES_PROBE, size: int = 0) -> Batch:
+        """A numbered packet without data, to be acknowledged at once; padded to ``size`` bytes."""
+        core = self._core
+        number = core.recovery.on_sent_one(now, 0, 0, carries)
         # The offset says nothing here; the eight bytes keep any answer shorter than the question.
         probe = Data(
             kind=Kind.PROBE,
@@ -113,7 +129,7 @@ class Outbound:
             connection=core.peer_identifier,
             number=number,
         )
-        return Batch.single(integrity.fill_one(bytes(probe)))
+        return Batch.single(self._checked(bytes(probe).ljust(size, b"\0")))
 
     def _ack_fields(self, now: int) -> dict[str, Any]:
         core = self._core

@@ -18,11 +18,20 @@ from rawproto.rsp.ranges import RangeSet
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CARRIES_FIN", "CARRIES_PROBE", "CARRIES_STREAM", "SentPackets", "Settled"]
+__all__ = [
+    "CARRIES_FIN",
+    "CARRIES_MTU_PROBE",
+    "CARRIES_PROBE",
+    "CARRIES_STREAM",
+    "SentPackets",
+    "Settled",
+]
 
 CARRIES_STREAM = 1
 CARRIES_FIN = 2
 CARRIES_PROBE = 4
+CARRIES_MTU_PROBE = 8
+"""Its loss says something of its size, nothing of congestion (RFC 8899 section 3, item 7)."""
 
 _IN_FLIGHT = 1
 _ACKNOWLEDGED = 2
@@ -49,10 +58,12 @@ class Settled:
         newest: the largest number.
         stream: stream ranges they carried, half-open.
         fin: one of them carried the end of the stream.
-        probes: numbers of path probes among them.
+        probes: numbers of MTU probes among them, which losses do not count otherwise.
         lied: a number that was skipped is among them: nobody can have received it.
         oldest: the least number (losses only).
         oldest_sent_at: when that one was sent, ns (losses only).
+        shortest: payload bytes of the shortest (losses only).
+        longest: payload bytes of the longest (losses only).
         spurious: packets acknowledged after they had been declared lost.
         spurious_bytes: their payload bytes.
         reorder_distance: how far in numbers the farthest of them came behind.
@@ -69,6 +80,8 @@ class Settled:
     lied: bool = False
     oldest: int = -1
     oldest_sent_at: int = 0
+    shortest: int = 0
+    longest: int = 0
     spurious: int = 0
     spurious_bytes: int = 0
     reorder_distance: int = 0
@@ -203,6 +216,10 @@ class SentPackets:
         """When packet ``number`` was sent, ns."""
         return int(self._time[number - self._base])
 
+    def length(self, number: int) -> int:
+        """Payload bytes of packet ``number``."""
+        return int(self._length[number - self._base])
+
     def rate_sample(self, number: int) -> tuple[int, int, int]:
         """(delivered, delivered_at, first_sent_at) as they were when packet ``number`` was sent."""
         row = number - self._base
@@ -211,6 +228,10 @@ class SentPackets:
     def knows(self, number: int) -> bool:
         """Whether the row of packet ``number`` is still there."""
         return self._base <= number < self.next
+
+    def in_flight(self, number: int) -> bool:
+        """Whether packet ``number`` is neither acknowledged nor declared lost."""
+        return self.knows(number) and bool(self._state[number - self._base] == _IN_FLIGHT)
 
     def acknowledge(self, start: int, stop: int, largest: int, into: Settled) -> None:
         """Settle the packets ``[start, stop)``; ``largest`` is the largest number acknowledged so far."""
@@ -262,10 +283,11 @@ class SentPackets:
     def _acknowledge_lost(self, low: int, states: NDArray[np.uint8], largest: int, into: Settled) -> None:
         """Some of these were declared lost before, wrongly: note by how much they were late. Or never sent at all."""
         into.lied = into.lied or bool((states == _SKIPPED).any())
-        late = np.flatnonzero(states == _LOST)
+        first_row = low - self._base
+        carries = self._carries[first_row : first_row + len(states)]
+        late = np.flatnonzero((states == _LOST) & (carries != CARRIES_MTU_PROBE))
         if not len(late):
             return
-        first_row = low - self._base
         into.spurious += len(late)
         into.spurious_bytes += int(self._length[first_row + late].sum())
         oldest = low + int(late[0])
@@ -300,7 +322,7 @@ class SentPackets:
             into.stream.append((offset, offset + length))
         if carries & CARRIES_FIN:
             into.fin = True
-        if carries & CARRIES_PROBE:
+        if carries & CARRIES_MTU_PROBE:
             into.probes.append(number)
 
     def detect_lost(self, below: int, sent_before: int, largest: int) -> tuple[Settled, int | None]:
@@ -330,6 +352,14 @@ class SentPackets:
         return lost, int(times[left[0]]) if len(left) else None
 
     def _lose(self, rows: NDArray[np.int64], lost: Settled) -> None:
+        self.packets_in_flight -= len(rows)
+        self._state[rows] = _LOST
+        probing = self._carries[rows] == CARRIES_MTU_PROBE
+        if probing.any():
+            lost.probes += (rows[probing] + self._base).tolist()
+            rows = rows[~probing]
+            if not len(rows):
+                return
         lengths = self._length[rows]
         lost.count = len(rows)
         lost.bytes = int(lengths.sum())
@@ -337,9 +367,8 @@ class SentPackets:
         lost.newest = self._base + int(rows[-1])
         lost.newest_sent_at = int(self._time[rows[-1]])
         lost.oldest_sent_at = int(self._time[rows[0]])
-        self.packets_in_flight -= lost.count
+        lost.shortest, lost.longest = int(lengths.min()), int(lengths.max())
         self.bytes_in_flight -= lost.bytes
-        self._state[rows] = _LOST
         for row in rows.tolist():
             self._collect_one(
                 int(self._carries[row]),
@@ -361,6 +390,12 @@ class SentPackets:
         """Number of the oldest packet in flight, or None."""
         self._advance()
         return self._unsettled if self._unsettled < self.next else None
+
+    def any_in_flight(self, above: int, most: int) -> bool:
+        """Whether a packet in flight has more than ``above`` and at most ``most`` payload bytes."""
+        rows = slice(self._unsettled - self._base, self.next - self._base)
+        lengths = self._length[rows][self._state[rows] == _IN_FLIGHT]
+        return bool(((lengths > above) & (lengths <= most)).any())
 
     def _advance(self) -> None:
         """Move the lower bound of what is in flight up to the first packet that is."""

@@ -43,6 +43,11 @@ class ConnectionStats:
     peer_window: int = 0
     receive_window: int = 0
     max_datagram: int = 0
+    """Largest datagram sent now, RSP header included."""
+    mtu_probes: int = 0
+    """Padded packets sent to find a larger one that the path carries."""
+    black_holes: int = 0
+    """Times that large datagrams vanished on the path, and smaller ones were sent from then on."""
     integrity: str = ""
     congestion: str = ""
 

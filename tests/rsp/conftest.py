@@ -231,6 +231,7 @@ class Pair:
         config: RSPConfig | None = None,
         a_config: RSPConfig | None = None,
         b_config: RSPConfig | None = None,
+        endpoint: dict[str, Any] | None = None,
         **settings: Any,
     ) -> None:
         self.seed = seed
@@ -240,7 +241,8 @@ class Pair:
         self.now = 0
         self.configs = {"a": a_config or config, "b": b_config or config}
         self.endpoints = {
-            name: Endpoint(each, entropy=secret.randbytes) for name, each in self.configs.items()
+            name: Endpoint(each, entropy=secret.randbytes, **endpoint or {})
+            for name, each in self.configs.items()
         }
         common = link or {}
         self.links = {

@@ -7,7 +7,14 @@ import random
 import numpy as np
 import pytest
 
-from rawproto.rsp.sent import CARRIES_FIN, CARRIES_PROBE, CARRIES_STREAM, SentPackets, Settled
+from rawproto.rsp.sent import (
+    CARRIES_FIN,
+    CARRIES_MTU_PROBE,
+    CARRIES_PROBE,
+    CARRIES_STREAM,
+    SentPackets,
+    Settled,
+)
 
 
 class Model:
@@ -176,10 +183,32 @@ def test_what_a_packet_carried_comes_back():
     ledger = SentPackets()
     ledger.append(1, array(0), array(10), 10, CARRIES_STREAM)
     ledger.append(2, array(0), array(0), 0, CARRIES_PROBE)
-    ledger.append(3, array(10), array(0), 0, CARRIES_FIN)
+    ledger.append(3, array(10), array(4), 4, CARRIES_STREAM | CARRIES_FIN)
     lost = ledger.lose_all()
-    assert (lost.stream, lost.probes, lost.fin, lost.count) == ([(0, 10)], [1], True, 3)
-    assert (lost.oldest_sent_at, lost.newest_sent_at) == (1, 3)
+    assert (lost.stream, lost.probes, lost.fin, lost.count) == ([(0, 10), (10, 14)], [], True, 3)
+    assert (lost.oldest_sent_at, lost.newest_sent_at, lost.shortest, lost.longest) == (1, 3, 0, 10)
+
+
+def test_a_lost_mtu_probe_is_told_apart():
+    # RFC 8899 section 3, item 7: it says something of its size, nothing of congestion.
+    ledger = SentPackets()
+    ledger.append(1, array(0), array(10), 10, CARRIES_STREAM)
+    ledger.append_one(2, 0, 0, CARRIES_MTU_PROBE)
+    ledger.append_one(3, 0, 0, CARRIES_PROBE)
+    lost, _ = ledger.detect_lost(2, 0, 2)
+    assert (lost.probes, lost.count, lost.newest, lost.bytes) == ([1], 1, 0, 10)
+    assert (ledger.packets_in_flight, ledger.bytes_in_flight) == (1, 0)
+    late = Settled()
+    ledger.acknowledge(0, 3, 2, late)
+    assert (late.probes, late.count, late.spurious) == ([1], 1, 1)
+
+
+def test_a_lost_mtu_probe_alone_is_no_loss():
+    ledger = SentPackets()
+    ledger.append_one(1, 0, 0, CARRIES_MTU_PROBE)
+    lost = ledger.lose_all()
+    assert (lost.probes, lost.count, lost.stream) == ([0], 0, [])
+    assert not ledger.packets_in_flight
 
 
 def test_the_delivery_rate_snapshot_is_kept_for_each_packet():

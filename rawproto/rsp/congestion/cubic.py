@@ -152,6 +152,11 @@ class Cubic(CongestionController):
         else:
             self._k = ((self._w_max - self._window) / self.max_datagram / C) ** (1 / 3)
 
+    def on_max_datagram(self, size: int) -> None:
+        """The least window grows with the datagrams."""
+        super().on_max_datagram(size)
+        self._window = max(self._window, float(minimum_window(size)))
+
     def on_lost(self, event: Lost) -> None:
         """Reduce by beta once a recovery period; collapse on persistent congestion (RFC 9438 section 4.8)."""
         self._reduce(event.now, event.sent_at)

@@ -61,6 +61,11 @@ class NewReno(CongestionController):
             self._acknowledged -= self._window
             self._window += self.max_datagram
 
+    def on_max_datagram(self, size: int) -> None:
+        """The least window grows with the datagrams."""
+        super().on_max_datagram(size)
+        self._window = max(self._window, minimum_window(size))
+
     def on_lost(self, event: Lost) -> None:
         """Halve the window once a recovery period (section 7.3.2); collapse it on persistent congestion."""
         self._reduce(event.now, event.sent_at)
