@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +35,6 @@ class RSPStream(Stream):
         self._driver = driver
         self._core = core
         self._low_water = min(WRITE_LOW_WATER, driver.endpoint.config.send_buffer // 2)
-        self._final_stats: ConnStats | None = None
         self._traced = False
         self._closing_gently = False
         self.notify: Callable[[], None] = _nothing
@@ -48,8 +46,6 @@ class RSPStream(Stream):
         if self._core.finished and not self._traced:
             self._traced = True
             save_trace(self._core, self._driver.endpoint.config.trace)
-        if self._core.closed and self._final_stats is None:
-            self._final_stats = self._stats()
         if self._closing_gently:
             self._close_when_delivered()
         self.notify()
@@ -177,11 +173,9 @@ class RSPStream(Stream):
     def stats(self) -> ConnStats:
         """See :meth:`Stream.stats`."""
         with self._driver.lock:
-            return self._final_stats or self._stats()
-
-    def _stats(self) -> ConnStats:
-        fields = dataclasses.asdict(self._core.stats())
-        return ConnStats(**fields, kernel_drops=self._driver.link.stats().kernel_drops)
+            stats = self._core.stats()
+            fields = {field: getattr(stats, field) for field in stats.__slots__}
+            return ConnStats(**fields, kernel_drops=self._driver.link.stats().kernel_drops)
 
 
 class RSPAcceptor(Acceptor):

@@ -12,6 +12,7 @@ All three have one layout, so the answer is never longer than the question (no a
 from __future__ import annotations
 
 import dataclasses
+import struct
 from typing import TYPE_CHECKING, Any
 
 from rawproto.rsp.header import Hello, Kind
@@ -20,12 +21,23 @@ from rawproto.rsp.integrity import CRC32, NONE, check_bit, fill_one
 if TYPE_CHECKING:
     from rawproto.rsp.config import RSPConfig
 
-__all__ = ["ECN", "MIN_DATAGRAM", "Terms", "choose", "cookie_context", "hello_packet", "wishes"]
+__all__ = [
+    "ECN",
+    "MIN_DATAGRAM",
+    "Terms",
+    "address_key",
+    "choose",
+    "cookie_context",
+    "hello_packet",
+    "wishes",
+]
 
 ECN = 1 << 8
 """Feature bit: marks are set and reported (RFC 3168)."""
 MIN_DATAGRAM = 536
 """Smallest largest datagram that is believed; smaller offers are raised to it (RFC 9293 section 3.7.1)."""
+_ASKED = struct.Struct("!HHIQQH")
+"""The terms as bytes: those of a Hello from its source port to its window, then its port."""
 _CHECKS = check_bit(NONE) | check_bit(CRC32)
 
 
@@ -89,4 +101,16 @@ def hello_packet(
 
 def cookie_context(address: Any, terms: Terms) -> bytes:
     """Everything the cookie vouches for, as bytes: who asked, and for what."""
-    return repr((str(address), dataclasses.astuple(terms))).encode()
+    asked = _ASKED.pack(
+        terms.source_port, terms.max_datagram, terms.features, terms.identifier, terms.window, terms.port
+    )
+    return asked + address_key(address)
+
+
+def address_key(address: Any) -> bytes:
+    """The bytes that tell a link address from every other: of an IP address its packed form, port and zone."""
+    ip = getattr(address, "ip", None)
+    if ip is None:
+        return repr(address).encode()
+    port: int = getattr(address, "port", 0)
+    return bytes(ip) + port.to_bytes(2, "big") + str(address.zone).encode()
