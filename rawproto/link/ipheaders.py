@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from rawproto.wire.batch import Batch
+from rawproto.wire.batch import Batch, ReceivedBatch
 from rawproto.wire.sums import checksum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["HeaderWriter", "ipv4_faults", "ipv6_faults"]
+    from rawproto.link.tables import ReceiveTable
+
+__all__ = ["HeaderWriter", "KnownHeader", "ipv4_faults", "ipv6_faults"]
 
 _IPV4: Final = struct.Struct("!BBHHHBBH4s4s")
 _IPV6: Final = struct.Struct("!IHBB16s16s")
@@ -28,7 +30,7 @@ _ROWS: Final = 64
 
 
 class HeaderWriter:
-    """Puts an IP header in front of each datagram of a batch.
+    """Puts an IP header, and what goes before it on the link, in front of each datagram of a batch.
 
     Args:
         protocol: IP protocol number.
@@ -39,30 +41,50 @@ class HeaderWriter:
         self._protocol = protocol
         self._source = source
         self.size = _IPV4.size if len(source) == 4 else _IPV6.size
+        self.longest = 0
+        """Bytes of the longest packet of the last batch, IP header included."""
         self._rows = np.zeros((_ROWS, self.size + 64), dtype=np.uint8)
-        # What the header rows hold: destination, ECN mark and the lengths of the datagrams.
-        self._state: tuple[bytes, int, bytes] = (b"", -1, b"")
+        self._heads = self._rows
+        # What the header rows were written for, and the batch that has them.
+        self._state: tuple[object, ...] = ()
+        self._batch = Batch(self._rows)
 
-    def wrap(self, batch: Batch, destination: bytes, ecn: int) -> Batch:
-        """The packets of ``batch``, good until the next call: header and head in rows of our own, the tail as it is."""
-        count, width = batch.head.shape
-        if count > len(self._rows) or self.size + width > self._rows.shape[1]:
-            shape = max(count, len(self._rows)), max(self.size + width, self._rows.shape[1])
-            self._rows = np.zeros(shape, dtype=np.uint8)
-            self._state = (b"", -1, b"")
-        lengths = batch.lengths
-        state = (destination, ecn, lengths.tobytes())
-        if state != self._state:
-            self._write(self._rows[:count], lengths, destination, ecn)
-            self._state = state
-        self._rows[:count, self.size : self.size + width] = batch.head
-        return Batch(
-            self._rows[:count],
-            batch.head_lengths + self.size,
-            batch.tail,
-            batch.tail_starts,
-            batch.tail_lengths,
+    def wrap(self, batch: Batch, destination: bytes, ecn: int, frame_header: bytes = b"") -> Batch:
+        """The packets of ``batch``, good until the next call: headers and head in rows of our own, tails as they are.
+
+        Each row begins with ``frame_header``.
+        """
+        tails = batch.tail_lengths
+        state = (
+            destination,
+            ecn,
+            frame_header,
+            batch.head.shape,
+            batch.head_lengths.tobytes(),
+            None if tails is None else tails.tobytes(),
         )
+        if state != self._state:
+            self._prepare(batch, destination, ecn, frame_header)
+            self._state = state
+        self._heads[:] = batch.head
+        wrapped = self._batch
+        wrapped.tail, wrapped.tail_starts, wrapped.tail_lengths = batch.tail, batch.tail_starts, tails
+        return wrapped
+
+    def _prepare(self, batch: Batch, destination: bytes, ecn: int, frame_header: bytes) -> None:
+        """Rows with headers for datagrams of these lengths."""
+        count, width = batch.head.shape
+        start = len(frame_header)
+        end = start + self.size
+        if count > len(self._rows) or end + width > self._rows.shape[1]:
+            shape = max(count, len(self._rows)), max(end + width, self._rows.shape[1])
+            self._rows = np.zeros(shape, dtype=np.uint8)
+        rows, lengths = self._rows[:count], batch.lengths
+        rows[:, :start] = np.frombuffer(frame_header, dtype=np.uint8)
+        self._write(rows[:, start:end], lengths, destination, ecn)
+        self.longest = int(lengths.max(initial=0)) + self.size
+        self._heads = rows[:, end : end + width]
+        self._batch = Batch(rows, batch.head_lengths + end)
 
     def _write(
         self, rows: NDArray[np.uint8], lengths: NDArray[np.int64], destination: bytes, ecn: int
@@ -70,7 +92,7 @@ class HeaderWriter:
         if self.size == _IPV6.size:
             first = 6 << 28 | ecn << 20
             header = _IPV6.pack(first, 0, self._protocol, _TTL, self._source, destination)
-            rows[:, : self.size] = np.frombuffer(header, dtype=np.uint8)
+            rows[:] = np.frombuffer(header, dtype=np.uint8)
             rows[:, 4:6] = lengths.astype(">u2").view(np.uint8).reshape(-1, 2)
             return
         # A datagram that is never fragmented needs no identification (RFC 6864 section 4).
@@ -79,7 +101,7 @@ class HeaderWriter:
         sums = totals + int(np.frombuffer(header, dtype=">u2").sum())
         sums = (sums & 0xFFFF) + (sums >> 16)
         sums = (sums & 0xFFFF) + (sums >> 16)
-        rows[:, : self.size] = np.frombuffer(header, dtype=np.uint8)
+        rows[:] = np.frombuffer(header, dtype=np.uint8)
         rows[:, 2:4] = totals.astype(">u2").view(np.uint8).reshape(-1, 2)
         rows[:, 10:12] = (sums ^ 0xFFFF).astype(">u2").view(np.uint8).reshape(-1, 2)
 
@@ -113,3 +135,59 @@ def ipv6_faults(
     """As :func:`ipv4_faults`, for IPv6 packets without extension headers; lengths are with the header."""
     totals = rows[:, 4:6].view(">u2")[:, 0].astype(np.int64) + _IPV6.size
     return totals, {"malformed": (totals > lengths) | (rows[:, 0] >> 4 != 6)}
+
+
+class KnownHeader:
+    """An IP header that was looked at and found good, by which the packets that follow are known again.
+
+    The packets of a stream differ in nothing but their payload: one comparison of bytes then stands for all that
+    would have to be asked about each header.
+
+    Args:
+        table: the table that packets are received into, headers first.
+        size: bytes of an IP header.
+    """
+
+    def __init__(self, table: ReceiveTable, size: int) -> None:
+        self._table = table
+        self._size = size
+        self._header = b""
+        self._length = b""
+        self._buffer = table.buffer
+        self._batches: dict[int, ReceivedBatch] = {}
+
+    def remember(self, batch: ReceivedBatch) -> None:
+        """The table's first packet is good, all of one piece, and became the first of ``batch``."""
+        self._buffer = self._table.buffer
+        self._header = self._buffer[0, : self._size].tobytes()
+        self._length = self._table.lengths[0].tobytes()
+        self._batches = {}
+        self._like = batch
+
+    def match(self, count: int) -> ReceivedBatch | None:
+        """The batch of the ``count`` packets in the table if each has the remembered header and length, else None."""
+        table = self._table
+        if table.lengths[:count].tobytes() != self._length * count or table.buffer is not self._buffer:
+            return None
+        if self._buffer[:count, : self._size].tobytes() != self._header * count:
+            return None
+        batch = self._batches.get(count)
+        if batch is None:
+            batch = self._batches[count] = self._repeated(count)
+        return batch
+
+    def _repeated(self, count: int) -> ReceivedBatch:
+        """``count`` times the first datagram of the batch at hand, over the table's buffer."""
+        like = self._like
+        lengths = np.repeat(like.head_lengths[:1], count)
+        lengths.flags.writeable = False
+        marks = None if like.ecn is None else np.repeat(like.ecn[:1], count)
+        if marks is not None:
+            marks.flags.writeable = False
+        return ReceivedBatch(
+            self._buffer[:count, self._size :],
+            lengths,
+            source=like.source_of(0),
+            destination=like.destination,
+            ecn=marks,
+        )

@@ -146,7 +146,11 @@ class SocketLink(Link):
 
         There is no moment without a filter, and nothing that only the old one passed is received afterwards.
         """
-        screen = None if program is None else Screen(program)
+        self._swap_filter(program, program)
+
+    def _swap_filter(self, program: SupportsBytes | None, screening: SupportsBytes | None) -> None:
+        """Attach ``program``; what is here already has to pass ``screening``, which sees the bytes of arrivals only."""
+        screen = None if screening is None else Screen(screening)
         try:
             options.attach_filter(self._sock, program)
         except BaseException:

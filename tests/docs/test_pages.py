@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-PAGES = [ROOT / "docs" / name for name in ("tutorial.md", "examples.md", "privileges.md")]
+PAGES = [ROOT / "docs" / name for name in ("tutorial.md", "examples.md", "privileges.md", "links.md")]
 
 # How many blocks of a page may be shown and not run; each of them says why.
 NOT_RUN: dict[str, int] = {"README.md": 1, "tutorial.md": 1}

@@ -1,5 +1,6 @@
 """What is special about the packet link: neighbours, damaged packets, fragments, filters."""
 
+import errno
 import shutil
 import socket
 
@@ -132,11 +133,94 @@ def test_an_unknown_neighbour_is_found_by_the_kernel(pair, version, monkeypatch)
             clock[0] += 1
             sender.send(Transmit(Batch.from_datagrams([b"%d" % step]), other))
             assert receive_all(receiver, 1) == [b"%d" % step]
-        assert sender._hops.of(other) is not None
+        assert sender._frames.hops.of(other) is not None
         clock[0] += hops._REFRESH
-        assert sender._hops.of(other) is None  # once in a while through the kernel
-        assert sender._hops.of(other) is not None
+        assert sender._frames.hops.of(other) is None  # once in a while through the kernel
+        assert sender._frames.hops.of(other) is not None
         assert sender.stats().sent == 3
+
+
+@pytest.mark.skipif(shutil.which("nft") is None, reason="nftables is not installed")
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_rule_at_ingress_spares_the_ip_stack_and_not_the_link(pair, version):
+    """What docs/links.md advises: the link gets its copies, nobody else anything."""
+    family = "ip protocol" if version == 4 else "ip6 nexthdr"
+    rule = f"""table netdev spare {{
+        chain ingress {{ type filter hook ingress device "eth0" priority 0; {family} 253 drop; }}
+    }}"""
+    done = pair[1].run(["nft", "-f", "-"], input=rule, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no ingress hook here: {done.stderr.strip()}")
+    one, other = (IPAddr(h.ip4 if version == 4 else h.ip6) for h in pair)
+    with pair[0]:
+        sender = RawLink(253, version=version, local=one)
+    with pair[1]:
+        link, stack = PacketLink(253, local=other), RawLink(253, version=version, local=other)
+    with sender, link, stack:
+        sender.send(Transmit(Batch.from_datagrams([b"for the link only"] * 3), other))
+        assert receive_all(link, 3) == [b"for the link only"] * 3
+        assert stack.receive() == ()
+        assert sender.errors() == []
+
+
+def test_packets_with_the_known_header_and_others_mix(pair, link):
+    """The remembered header must not be taken for that of another length, sender, mark or slot size."""
+    groups = [
+        [packet(pair, b"alike %d" % n) for n in range(5)],
+        [packet(pair, b"alike %d" % n) for n in range(5, 9)],
+        [packet(pair, b"longer than that %d" % n) for n in range(3)],
+        [packet(pair, b"alike x"), packet(pair, b"longer than that y")],
+        [packet(pair, b"alike m", ecn=1)],
+        [packet(pair, b"alike n")],
+        [bytes(IPv4("10.9.9.9", pair[1].ip4, protocol=253) / b"alike o")],
+        [packet(pair, b"alike p") + b"padding"],
+        [packet(pair, b"alike q")],
+    ]
+    for group in groups:
+        inject(pair[0], *group)
+        got = []
+        while len(got) < len(group):
+            assert link.wait(5)
+            for batch in link.receive():
+                got += [
+                    (batch.datagram(i), str(batch.source_of(i)), int(batch.ecn[i])) for i in range(len(batch))
+                ]
+        parsed = [IPv4.parse(data)[0] for data in group]
+        assert got == [
+            (data[20 : header.total_length], str(header.src), header.ecn)
+            for data, header in zip(group, parsed, strict=True)
+        ]
+
+
+def test_room_after_a_short_send_is_told_by_the_descriptor(pair, link, monkeypatch):
+    to = IPAddr(pair[0].ip4)
+    with pair[0]:
+        listener = RawLink(253, local=to)  # or errors would make the descriptor readable
+    with listener:
+        while link._frames.hops.of(to) is None:
+            link.send(Transmit(Batch.from_datagrams([b"resolve the neighbour"]), to))
+        assert not link.wait(0)
+        full = iter([2, -errno.EAGAIN])
+        with monkeypatch.context() as patch:
+            patch.setattr("rawproto.link.sender.sendmmsg", lambda *_: next(full))
+            assert link.send(Transmit(Batch.from_datagrams([b"x"] * 5), to)) == 2
+        assert link.wait(5)
+        assert link.receive() == ()
+        assert not link.wait(0)  # told once
+        assert link.send(Transmit(Batch.from_datagrams([b"x"] * 5), to)) == 5
+        assert not link.wait(0)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_link_without_hardware_addresses(pair, version):
+    """Loopback: the kernel is told an empty address instead of an Ethernet header."""
+    local = IPAddr(IP("127.0.0.1" if version == 4 else "::1"))
+    with pair[0], PacketLink(253, local=local, interface="lo") as loop:
+        assert loop._frames.hops.of(local).frame_header == b""
+        datagrams = [bytes([n]) * 700 for n in range(100)]
+        assert loop.send(Transmit(Batch.from_datagrams(datagrams), local)) == 100
+        assert receive_all(loop, 100) == datagrams
+        assert loop.stats().sent_bytes == loop.stats().received_bytes == 70_000
 
 
 def test_itself_is_reached_the_ordinary_way(pair, link):
