@@ -220,8 +220,10 @@ def _start(
     try:
         streams = {"stdin": subprocess.DEVNULL, **streams}
         return host.popen(words, env={**surroundings, "RAWPROTO_LAB_HOST": host.name}, **streams)
-    except (FileNotFoundError, PermissionError) as error:
+    except FileNotFoundError as error:
         raise Failure(f"{words[0]}: no such program", USAGE) from error
+    except PermissionError as error:
+        raise Failure(f"{words[0]}: {error.strerror}", USAGE) from error
 
 
 def _status(returncode: int) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rawproto import AddrError, drop_privileges, parse_cidr, parse_ip
+from rawproto import AddrError, drop_privileges, parse_ip
 
 from .failure import DONE, FAILED, USAGE, Failure
 from .output import emit_json, json_option
@@ -131,6 +131,8 @@ def _targets(names: Sequence[str], version: int) -> tuple[list[Target], int, boo
     sweep = False
     for name in names:
         if "/" in name:
+            from rawproto import parse_cidr
+
             sweep = True
             found.extend(_members(parse_cidr(name)[1]))
         else:

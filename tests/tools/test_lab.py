@@ -141,10 +141,15 @@ def test_usage_errors_end_with_2(
 
 
 @netns
-def test_what_cannot_be_run_ends_with_2(cli: CLI, net: str) -> None:
-    done = cli.run("lab", "run", net, "--json", "--", "no-such-program")
-    assert done.returncode == 2
-    assert json.loads(done.stdout)["error"]["message"] == "no-such-program: no such program"
+def test_what_cannot_be_run_ends_with_2(cli: CLI, net: str, tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("no program")
+    for word, message in (
+        ("no-such-program", "no-such-program: no such program"),
+        (str(tmp_path / "plain"), f"{tmp_path / 'plain'}: Permission denied"),
+    ):
+        done = cli.run("lab", "run", net, "--json", "--", word)
+        assert done.returncode == 2
+        assert json.loads(done.stdout)["error"]["message"] == message
     done = cli.run("lab", "run", net, "--", "echo", "{alone}")
     assert done.returncode == 2
     assert b"{alone}: that host has no such address" in done.stderr

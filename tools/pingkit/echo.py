@@ -8,9 +8,12 @@ import os
 import socket
 import struct
 import time
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from rawproto import ICMP, DecodeError, ICMPv6, IPv4, PrivilegeError
+from rawproto import DecodeError, PrivilegeError
+
+if TYPE_CHECKING:
+    from rawproto import ICMP, ICMPv6
 
 __all__ = ["EchoSocket", "Problem", "Reply"]
 
@@ -73,7 +76,7 @@ class EchoSocket:
         protocol = socket.IPPROTO_ICMP if version == 4 else socket.IPPROTO_ICMPV6
         self._sock, self.raw = _open(family, protocol)
         self._ident = int.from_bytes(os.urandom(2), "big")
-        self._header: type[ICMP] | type[ICMPv6] = ICMP if version == 4 else ICMPv6
+        self._header = _header(version)
         self._sock.setblocking(False)
         self._set_options(ttl, interface)
 
@@ -152,9 +155,10 @@ class EchoSocket:
                 at = seconds * 1_000_000_000 + rest
             elif (level, kind) in ((socket.IPPROTO_IP, socket.IP_TTL), (socket.IPPROTO_IPV6, IPV6_HOPLIMIT)):
                 ttl = int(_INT.unpack(value)[0])
+        if self.raw and self.version == 4:
+            # The kernel has checked the IP header; to load its class for the length takes a tenth of the time to start.
+            data = data[4 * (data[0] & 0x0F) :]
         try:
-            if self.raw and self.version == 4:
-                _, data = IPv4.parse(data)
             message, payload = self._header.parse(data)
         except DecodeError:
             return None
@@ -186,6 +190,17 @@ class EchoSocket:
         if self.raw and message.ident != self._ident:
             return None
         return Problem(destination, message.seq, _offender(value[_EXTENDED.size :]), number, kind, code)
+
+
+def _header(version: int) -> type[ICMP] | type[ICMPv6]:
+    """The one header that is needed: each costs some milliseconds, a tenth of the time to start."""
+    if version == 4:
+        from rawproto import ICMP
+
+        return ICMP
+    from rawproto import ICMPv6
+
+    return ICMPv6
 
 
 def _open(family: int, protocol: int) -> tuple[socket.socket, bool]:
