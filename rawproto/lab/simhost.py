@@ -127,6 +127,19 @@ class SimHost:
         del self._nodes[node.channel, ip_of(node.address)]
         node.stopped = True
 
+    def move(self, node: Node[Any], address: Any) -> None:
+        """Let a node be reached at, and send from, another address from now on, as behind a NAT that forgot.
+
+        Raises:
+            LabError: the address is not of this host, or taken.
+        """
+        ip = ip_of(address)
+        if ip not in self._addresses or self._nodes.get((node.channel, ip), node) is not node:
+            raise LabError(f"{node!r} cannot move to {address}: not of host {self.name}, or taken")
+        del self._nodes[node.channel, ip_of(node.address)]
+        self._nodes[node.channel, ip] = node
+        node.address = address
+
     def send(self, datagrams: list[Datagram]) -> None:
         """Send datagrams, all to one destination, by the link that leads there."""
         if not datagrams:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -69,3 +70,16 @@ def wait_until_left_by_all() -> Callable[[list[int]], list[int]]:
         return left
 
     return wait
+
+
+@pytest.fixture
+def load_interop(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The conditions of quic-interop-runner (interop.py beside this file)."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    return importlib.import_module("interop")
+
+
+@pytest.fixture
+def seeds(request: pytest.FixtureRequest) -> range:
+    """Seeds that a condition is run with: few, and a hundred in the long profile."""
+    return range(100 if request.config.getoption("--long") else 1)
