@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from rawproto.wire.batch import Batch, ReceivedBatch
+from rawproto.wire.batch import Batch
 from rawproto.wire.sums import checksum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rawproto.link.tables import ReceiveTable
-
-__all__ = ["HeaderWriter", "KnownHeader", "ipv4_faults", "ipv6_faults"]
+__all__ = ["HeaderWriter", "ipv4_faults", "ipv6_faults"]
 
 _IPV4: Final = struct.Struct("!BBHHHBBH4s4s")
 _IPV6: Final = struct.Struct("!IHBB16s16s")
@@ -135,59 +133,3 @@ def ipv6_faults(
     """As :func:`ipv4_faults`, for IPv6 packets without extension headers; lengths are with the header."""
     totals = rows[:, 4:6].view(">u2")[:, 0].astype(np.int64) + _IPV6.size
     return totals, {"malformed": (totals > lengths) | (rows[:, 0] >> 4 != 6)}
-
-
-class KnownHeader:
-    """An IP header that was looked at and found good, by which the packets that follow are known again.
-
-    The packets of a stream differ in nothing but their payload: one comparison of bytes then stands for all that
-    would have to be asked about each header.
-
-    Args:
-        table: the table that packets are received into, headers first.
-        size: bytes of an IP header.
-    """
-
-    def __init__(self, table: ReceiveTable, size: int) -> None:
-        self._table = table
-        self._size = size
-        self._header = b""
-        self._length = b""
-        self._buffer = table.buffer
-        self._batches: dict[int, ReceivedBatch] = {}
-
-    def remember(self, batch: ReceivedBatch) -> None:
-        """The table's first packet is good, all of one piece, and became the first of ``batch``."""
-        self._buffer = self._table.buffer
-        self._header = self._buffer[0, : self._size].tobytes()
-        self._length = self._table.lengths[0].tobytes()
-        self._batches = {}
-        self._like = batch
-
-    def match(self, count: int) -> ReceivedBatch | None:
-        """The batch of the ``count`` packets in the table if each has the remembered header and length, else None."""
-        table = self._table
-        if table.lengths[:count].tobytes() != self._length * count or table.buffer is not self._buffer:
-            return None
-        if self._buffer[:count, : self._size].tobytes() != self._header * count:
-            return None
-        batch = self._batches.get(count)
-        if batch is None:
-            batch = self._batches[count] = self._repeated(count)
-        return batch
-
-    def _repeated(self, count: int) -> ReceivedBatch:
-        """``count`` times the first datagram of the batch at hand, over the table's buffer."""
-        like = self._like
-        lengths = np.repeat(like.head_lengths[:1], count)
-        lengths.flags.writeable = False
-        marks = None if like.ecn is None else np.repeat(like.ecn[:1], count)
-        if marks is not None:
-            marks.flags.writeable = False
-        return ReceivedBatch(
-            self._buffer[:count, self._size :],
-            lengths,
-            source=like.source_of(0),
-            destination=like.destination,
-            ecn=marks,
-        )

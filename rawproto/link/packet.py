@@ -26,8 +26,9 @@ import numpy as np
 from rawproto.errors import ConfigError, OpError, RawprotoError
 from rawproto.link import linux, options
 from rawproto.link.frames import FrameSender, open_packet_socket
-from rawproto.link.ipheaders import KnownHeader, ipv4_faults, ipv6_faults
+from rawproto.link.ipheaders import ipv4_faults, ipv6_faults
 from rawproto.link.raw import RawLink, compact
+from rawproto.link.repeats import Repeats
 from rawproto.link.sender import is_writable
 from rawproto.link.socketlink import RECEIVE_BUFFER, SEND_BUFFER, SocketLink
 from rawproto.link.socketlink import select as select_rows
@@ -138,7 +139,7 @@ class PacketLink(SocketLink):
         self._path = self._interfaces.path(None, name)
         self._interface = interfaces.index(name)
         self._header_size = self._frames.header_size
-        self._known = KnownHeader(self._table, self._header_size)
+        self._repeats = Repeats(self._table, self._header_size)
         self._poll = select.epoll()
         self._poll.register(sock.fileno(), select.EPOLLIN)
         self._poll.register(self._raw.fileno(), 0)  # errors are told unasked
@@ -181,7 +182,7 @@ class PacketLink(SocketLink):
             if self._is_waiting_for_room and is_writable(self._frames.fileno()):
                 self._wait_for_room(False)
             return ()
-        batch = None if self._screen is not None else self._known.match(count)
+        batch = None if self._screen is not None else self._repeats.match(count)
         if batch is None:
             batch = self._examined(count)
         self._stats.received += len(batch.head)
@@ -205,7 +206,7 @@ class PacketLink(SocketLink):
             kept = np.flatnonzero(~faulty).tolist()
             batch = select_rows(batch, kept)
         elif is_plain and int(lengths[0]) <= self._table.slot_size:
-            self._known.remember(batch)
+            self._repeats.remember(batch)
         return batch if shown is None else self._screened(batch, shown, kept)
 
     def _faulty(

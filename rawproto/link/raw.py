@@ -13,6 +13,7 @@ from rawproto.errors import ConfigError
 from rawproto.link import linux, options
 from rawproto.link.control import TIMESTAMP, ControlReader, control_messages, read_timestamps, space
 from rawproto.link.opening import adopt, bind, connect, drain, open_raw
+from rawproto.link.repeats import Repeats
 from rawproto.link.sockaddr import AddressCodec
 from rawproto.link.socketlink import RECEIVE_BUFFER, SEND_BUFFER, SocketLink, select
 from rawproto.link.sources import Sources
@@ -131,6 +132,7 @@ class RawLink(SocketLink):
             self._sock.setsockopt(message.level, message.option, 1)
             wanted[message.level, message.kind] = message.size
         self._table = ReceiveTable(slots, _SLOT, self._codec.size, space(*wanted.values()))
+        self._repeats = Repeats(self._table, _IPV4_HEADER if self._version == 4 else 0)
         self._sources = Sources(self._table, self._codec)
         return ControlReader(self._table, wanted) if wanted else None
 
@@ -147,26 +149,37 @@ class RawLink(SocketLink):
         count = self._arrivals()
         if not count:
             return ()
+        batch = self._repeats.match(count) if self._screen is None else None
+        if batch is None:
+            batch = self._examined(count)
+        self._stats.received += len(batch.head)
+        self._stats.received_bytes += int(batch.head_lengths.sum())
+        return (batch,) if len(batch.head) else ()
+
+    def _examined(self, count: int) -> ReceivedBatch:
+        """The batch of those of the ``count`` arrivals whose headers make sense and that pass the filter."""
         lengths = self._table.lengths[:count].astype(np.int64)
         rows = self._table.rows(count, int(lengths.max()))
         shown = self._shown(rows, lengths)
         kept: Sequence[int] = range(count)
         if self._control is not None:
             self._control.load(count)
+        is_plain = True
         if self._version == 6:
             batch = self._ipv6_batch(rows, lengths)
         else:
-            if not (rows[:, 0] == _PLAIN).all():
+            is_plain = bool((rows[:, 0] == _PLAIN).all())
+            if not is_plain:
                 rows, lengths, kept = compact(rows, lengths)
             batch = self._ipv4_batch(rows, lengths)
             if len(kept) < count:
                 self._stats.malformed += count - len(kept)
                 batch = select(batch, kept)
         if shown is not None:
-            batch = self._screened(batch, shown, kept)
-        self._stats.received += len(batch)
-        self._stats.received_bytes += int(batch.head_lengths.sum())
-        return (batch,) if len(batch) else ()
+            return self._screened(batch, shown, kept)
+        if is_plain and batch.timestamps is None and int(lengths[0]) <= self._table.slot_size:
+            self._repeats.remember(batch)
+        return batch
 
     def _shown(self, rows: NDArray[np.uint8], lengths: NDArray[np.int64]) -> list[bytes] | None:
         """What a filter sees of each arrival, while that matters."""

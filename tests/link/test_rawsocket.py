@@ -15,8 +15,9 @@ from rawproto.errors import (
     OpError,
     UnknownNetworkError,
 )
-from rawproto.link import ChecksumState, RawSocket, dial_ip, listen_ip
+from rawproto.link import ChecksumState, RawLink, RawSocket, dial_ip, listen_ip
 from rawproto.link.networks import parse_network
+from rawproto.wire import Batch, Transmit
 from rawproto.wire.icmp_error import ICMPErrorKind
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("namespace")]
@@ -83,6 +84,20 @@ def test_batches_and_single_datagrams_mix(ends):
         got += [bytes(datagram) for batch in other.receive_batch() for datagram in batch]
     assert got == [b"second", b"third", b"fourth"]
     assert (one.stats().sent, other.stats().received) == (4, 4)
+
+
+def test_a_link_open_to_every_address_tells_destinations_apart(version):
+    """Single batches and mixed ones in turn: what is remembered of one must not be said of the next."""
+    one, other, _ = addresses(version)
+    with RawLink(253, version=version, local=one) as sender, RawLink(253, version=version) as receiver:
+        for targets in ([one], [other], [one, other], [other, other], [one]):
+            for target in targets:
+                sender.send(Transmit(Batch.from_datagrams([b"same length"]), target))
+            assert receiver.wait(5)
+            (batch,) = receiver.receive()
+            assert len(batch) == len(targets)
+            assert batch.source == one
+            assert batch.destination == (targets[0] if len(set(targets)) == 1 else None)
 
 
 def test_icmp_checksums_are_looked_at(version):
