@@ -12,6 +12,7 @@ TOOLS: dict[str, str] = {
     "demo": "Send a file over a bad link, on the reliable stream protocol straight above IP.",
     "bench": "Measure how fast a transport is between two hosts.",
     "cat": "Copy standard input to a peer and what it says to standard output.",
+    "dump": "Show packets as they pass, or out of a file.",
     "ping": "Send echo requests and time the answers, with the kernel's timestamps.",
     "trace": "Draw a connection trace, or say in words what limited the transfer.",
     "dissector": "Print a Wireshark dissector in Lua, for RSP or headers of your own.",

@@ -6,7 +6,7 @@
     test        = HEADER | FIELD operator value | "host" ADDRESS | "port" NUMBER
     FIELD       = HEADER "." NAME
     operator    = "==" | "=" | "!=" | "<" | "<=" | ">" | ">=" | "&" | "in"
-    value       = a number, name, address, network, or "{" value { "," value } "}" behind "in"
+    value       = a number, name, address, network, or behind "in" several with commas, "{}" around them at will
 
 A header is looked for where its protocol number is announced: behind IPv4 with or without options, and behind IPv6
 without extension headers. ``&`` takes packets in which all the flags named are set.
@@ -163,9 +163,8 @@ class _Reader:
         return _placed(header, {}) & ~program if operator == "!=" else program
 
     def _members(self, header: type[Header], info: FieldInfo, place: str) -> BPFProgram:
-        if self._take() != "{":
-            self._next -= 1
-            raise self._wrong("'in' wants a set: {1, 2, 3}")
+        braced = self._peek() == "{"
+        self._next += braced
         values = []
         while True:
             at = self._next
@@ -174,19 +173,19 @@ class _Reader:
             except Failure as error:
                 self._next = at
                 raise self._wrong(error.message) from None
-            mark = self._take()
-            if mark == "}":
-                return _placed(header, {info.name: values})
+            mark = self._peek()
+            self._next += mark == "," or (braced and mark == "}")
             if mark != ",":
-                self._next -= 1
-                raise self._wrong("',' or '}' is missing")
+                if braced and mark != "}":
+                    raise self._wrong("',' or '}' is missing")
+                return _placed(header, {info.name: values})
 
     def _host(self, text: str) -> BPFProgram:
         try:
             address = parse_cidr(text)[0] if "/" in text else parse_ip(text)
-        except AddrError as error:
+        except AddrError:
             self._next -= 1
-            raise self._wrong(f"host: {error}") from None
+            raise self._wrong(f"host: {text!r} is neither an address nor a network") from None
         ip = IPv4 if address.version == 4 else IPv6
         both: BPFProgram = ip.filter(src=text) | ip.filter(dst=text)
         return both

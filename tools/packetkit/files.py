@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, BinaryIO, Final
+import sys
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from rawproto import DecodeError, PcapngReader
 
@@ -32,14 +33,14 @@ def read_packets(path: Path) -> Iterator[Packet]:
     Raises:
         Failure: the file cannot be opened, is no capture, or is broken, after all packets before that.
     """
+    file: Any
     try:
-        file = path.open("rb")
+        file = sys.stdin.buffer if str(path) == "-" else path.open("rb")
     except OSError as error:
         raise Failure(f"cannot read {path}: {error.strerror}", USAGE) from error
     with file:
         try:
-            start = file.read(4)
-            file.seek(0)
+            start = file.peek(4)[:4]
             yield from _pcapng(file) if start == _PCAPNG else _pcap(file)
         except DecodeError as error:
             raise Failure(f"{path}: {error}", FAILED) from error

@@ -12,7 +12,7 @@ import os
 import select
 import socket
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from rawproto import PrivilegeError
 from rawproto.link.options import attach_filter
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self, SupportsBytes
 
-__all__ = ["Arrival", "Capture", "interface_names", "is_losing", "is_outgoing"]
+__all__ = ["LOSING", "OUTGOING", "Arrival", "Capture", "interface_names"]
 
 # linux/if_packet.h, linux/if_ether.h
 SOL_PACKET: Final = 263
@@ -35,8 +35,8 @@ PACKET_IGNORE_OUTGOING: Final = 23
 PACKET_MR_PROMISC: Final = 1
 TPACKET_V3: Final = 2
 ETH_P_ALL: Final = 3
-_OUTGOING: Final = 4
-_TP_STATUS_USER, _TP_STATUS_LOSING, _TP_STATUS_CSUMNOTREADY = 1, 4, 8
+OUTGOING: Final = 4
+_TP_STATUS_USER, LOSING, _TP_STATUS_CSUMNOTREADY = 1, 4, 8
 
 _REQUEST: Final = struct.Struct("@7I")  # struct tpacket_req3
 _STATISTICS: Final = struct.Struct("@3I")  # struct tpacket_stats_v3: packets with drops, drops, freezes
@@ -48,6 +48,7 @@ _ADDRESS: Final = struct.Struct("@HHiHBB8s")  # struct sockaddr_ll
 _MEMBERSHIP: Final = struct.Struct("@iHH8s")
 
 _BLOCK_SIZE: Final = 1 << 20
+_SECOND: Final = 1_000_000_000
 _RETIRE: Final = 20
 """Milliseconds after which a block that is not full is handed over."""
 
@@ -59,7 +60,7 @@ _PRELUDE: Final = b"".join(
         (0x28, 0, 0, 0xFFFFF01C),  # the hardware type
         (0x15, 0, 2, 772),  # ARPHRD_LOOPBACK
         (0x28, 0, 0, 0xFFFFF004),  # the packet type
-        (0x15, 3, 0, _OUTGOING),
+        (0x15, 3, 0, OUTGOING),
         (0x28, 0, 0, 0xFFFFF000),  # the protocol
         (0x15, 2, 0, 0x0800),
         (0x15, 1, 0, 0x86DD),
@@ -70,15 +71,8 @@ _PRELUDE: Final = b"".join(
 _ACCEPT: Final = _INSTRUCTION.pack(0x06, 0, 0, 0xFFFFFFFF)
 
 
-class Arrival(NamedTuple):
-    """A packet as the ring holds it: ``interface`` is an index, ``kind`` the packet type of sockaddr_ll."""
-
-    data: bytes
-    time: int
-    length: int
-    interface: int
-    kind: int
-    status: int
+Arrival: TypeAlias = tuple[bytes, int, int, int, int, int]
+"""A packet as the ring holds it: bytes, nanoseconds, length on the wire, interface index, packet type, status."""
 
 
 class Capture:
@@ -160,14 +154,7 @@ class Capture:
                     ring, place
                 )
                 begin = place + start
-                yield Arrival(
-                    ring[begin : begin + kept],
-                    seconds * 1_000_000_000 + nanoseconds,
-                    length,
-                    index,
-                    kind,
-                    flags,
-                )
+                yield ring[begin : begin + kept], seconds * _SECOND + nanoseconds, length, index, kind, flags
                 place += step
             # Written last: from here on the block is the kernel's again.
             ring[base + 8 : base + 12] = b"\0\0\0\0"
@@ -179,13 +166,14 @@ class Capture:
 
     def packet_of(self, arrival: Arrival) -> Packet:
         """An arrival in the form that everything else here takes."""
+        data, time, length, index, kind, status = arrival
         return Packet(
-            arrival.data,
-            arrival.time,
-            self.name_of(arrival.interface),
-            arrival.length,
-            "out" if arrival.kind == _OUTGOING else "in",
-            checked=not arrival.status & _TP_STATUS_CSUMNOTREADY,
+            data,
+            time,
+            self.name_of(index),
+            length,
+            "out" if kind == OUTGOING else "in",
+            checked=not status & _TP_STATUS_CSUMNOTREADY,
         )
 
     def name_of(self, index: int) -> str:
@@ -216,16 +204,6 @@ class Capture:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def is_losing(arrival: Arrival) -> bool:
-    """Whether packets were dropped before this one, and not yet counted."""
-    return bool(arrival.status & _TP_STATUS_LOSING)
-
-
-def is_outgoing(arrival: Arrival) -> bool:
-    """Whether this host sent it."""
-    return arrival.kind == _OUTGOING
 
 
 def interface_names() -> list[str]:

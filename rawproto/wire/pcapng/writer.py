@@ -25,7 +25,7 @@ from rawproto.wire.pcapng.blocks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -171,6 +171,40 @@ class PcapngWriter:
         self._file.write(b"".join((front, packet, _PADDING[pad], options, total.to_bytes(4, "little"))))
         self.packets += 1
 
+    def write_many(self, packets: Iterable[tuple[bytes, int, int, int, int]]) -> None:
+        """Write packets of any sizes and interfaces with one call of the file's ``write``.
+
+        Args:
+            packets: of each its bytes, nanoseconds since the epoch, length on the wire, interface number and
+                :class:`~rawproto.wire.pcapng.PacketFlags` (0 writes none).
+
+        Raises:
+            EncodeError: an interface never described, or a number out of range; nothing is written then.
+        """
+        pack, known, tails = _PACKET.pack, len(self._interfaces), _Tails()
+        parts: list[bytes] = []
+        count = 0
+        for data, timestamp, length, interface, flags in packets:
+            if not 0 <= interface < known:
+                self._interface(interface)
+            snaplen = self._interfaces[interface].snaplen
+            if snaplen and len(data) > snaplen:
+                data = data[:snaplen]
+            kept = len(data)
+            total, tail = tails[kept, flags]
+            try:
+                head = pack(
+                    _ENHANCED_PACKET, total, interface, timestamp >> 32, timestamp & 0xFFFFFFFF, kept, length
+                )
+            except struct.error:
+                _check_range("timestamp", timestamp, 64)
+                _check_range("original_length", length, 32)
+                raise
+            parts += (head, data, tail)
+            count += 1
+        self._file.write(b"".join(parts))
+        self.packets += count
+
     def write_batch(
         self,
         rows: NDArray[np.uint8],
@@ -284,6 +318,18 @@ class PcapngWriter:
                 f"{number}, but {len(self._interfaces)} interfaces are described", "pcapng", "interface"
             )
         return self._interfaces[number]
+
+
+class _Tails(dict[tuple[int, int], tuple[int, bytes]]):
+    """Bytes kept and flags of a packet to its block's length and what stands behind its bytes; sizes repeat."""
+
+    def __missing__(self, key: tuple[int, int]) -> tuple[int, bytes]:
+        kept, flags = key
+        options = _packet_options(None, None, flags) if flags else b""
+        pad = -kept & 3
+        total = _PACKET_OVERHEAD + kept + pad + len(options)
+        self[key] = found = (total, _PADDING[pad] + options + total.to_bytes(4, "little"))
+        return found
 
 
 def _open(target: str | os.PathLike[str] | BinaryIO) -> BinaryIO:
