@@ -107,6 +107,7 @@ class Registry(Generic[D]):
                 max_datagram=link.max_datagram_size,
                 overhead=overhead(network, version),
                 carrier_checks=network.transport == "rsp+udp",
+                batch_size=link.batch_size,
                 neighbours=neighbours,
                 now=time.monotonic_ns(),
             )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pump"]
 
-BATCHES_A_TURN = 16
+BATCHES_A_TURN = 4
 """Batches sent before datagrams are looked for again: acknowledgements must not wait behind a full window."""
 
 

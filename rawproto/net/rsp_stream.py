@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RSPAcceptor", "RSPStream"]
 
-WRITE_LOW_WATER = 64 * 1024
-"""Bytes of room that wake a waiting writer: a batch's worth, so that it does not run for every packet."""
+WRITE_LOW_WATER = 512 * 1024
+"""Bytes of room that wake a waiting writer: some batches' worth, so that it does not run for every packet."""
 
 
 class RSPStream(Stream):
@@ -34,7 +34,7 @@ class RSPStream(Stream):
         self.remote_addr = RSPAddr(address.ip, port, address.zone)
         self._driver = driver
         self._core = core
-        self._low_water = min(WRITE_LOW_WATER, driver.endpoint.config.send_buffer // 2)
+        self._low_water = min(WRITE_LOW_WATER, driver.endpoint.config.send_buffer // 4)
         self._traced = False
         self._closing_gently = False
         self.notify: Callable[[], None] = _nothing

@@ -113,6 +113,7 @@ class Core:
         terms: Terms,
         max_datagram: int,
         overhead: int,
+        batch_size: Callable[[int], int] | None,
         tell: Callable[[], None],
         now: int,
         state: State,
@@ -139,7 +140,7 @@ class Core:
         self.recovery = Recovery(
             controller(config.congestion)(first - DATA_HEADER_SIZE, now), MAX_ACK_DELAY, now, entropy
         )
-        self.sender = Sender(SendStream(config.send_buffer), self.recovery, first)
+        self.sender = Sender(SendStream(config.send_buffer), self.recovery, first, batch_size)
         self.receiver = Receiver(terms.window, config.receive_window, max_datagram - DATA_HEADER_SIZE)
         self.timers = TimerTable()
         self.source = None if state is State.SYN_SENT else address
@@ -258,8 +259,8 @@ class Core:
         if self.last_heard + REST_AFTER > now:
             self.timers.set(Timer.REST, self.last_heard + REST_AFTER)
             return
-        self.recovery.sent.rest()
-        self.sender.stream.rest()
+        self.recovery.rest()
+        self.sender.rest()
         self.receiver.stream.rest()
 
     def move_to(self, address: Any, now: int) -> None:

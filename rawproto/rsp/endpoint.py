@@ -24,6 +24,7 @@ from rawproto.rsp.state import State
 from rawproto.rsp.stats import EndpointStats
 from rawproto.rsp.strangers import Neighbours, Strangers
 from rawproto.rsp.trace import Trace
+from rawproto.rsp.train import Train, recognise
 from rawproto.wire.batch import Batch, Transmit
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Endpoint(Protocol):
         max_datagram: largest datagram the link carries unfragmented, RSP header included.
         overhead: bytes of the link's own headers, by which an IP datagram is larger.
         carrier_checks: the link has a checksum over the payload (UDP), so that RSP's own may be left out.
+        batch_size: how many datagrams of so many bytes the link best takes at once.
         neighbours: other endpoints that get copies of the same packets, as on raw sockets; None for none.
         now: the clock's time, ns.
     """
@@ -62,6 +64,7 @@ class Endpoint(Protocol):
         max_datagram: int = DEFAULT_MAX_DATAGRAM,
         overhead: int = DEFAULT_OVERHEAD,
         carrier_checks: bool = False,
+        batch_size: Callable[[int], int] | None = None,
         neighbours: Neighbours | None = None,
         now: int = 0,
     ) -> None:
@@ -72,6 +75,7 @@ class Endpoint(Protocol):
         self._entropy = entropy
         self._max_datagram = min(max_datagram, self.config.max_datagram or max_datagram)
         self._overhead = overhead
+        self._batch_size = batch_size
         self._directory = Directory(entropy)
         self._ports = Ports(self.config.source_port_range, entropy)
         self._schedule = Schedule()
@@ -160,12 +164,24 @@ class Endpoint(Protocol):
         self.stats.received += count
         if not count:
             return
+        if (train := recognise(batch)) is not None:
+            self._handle_train(train, batch, now)
+            return
         shortest = int(batch.head_lengths[0] if count == 1 else batch.head_lengths.min())
         if shortest < COMMON_SIZE:
             self._handle_short(batch, now)
             return
         for first, stop in _groups(batch):
             self._handle_group(batch, first, stop, now)
+
+    def _handle_train(self, train: Train, batch: ReceivedBatch, now: int) -> None:
+        """DATA packets that continue each other: what :meth:`_handle_group` finds out, known at once."""
+        connection = self._directory.get(train.connection)
+        if connection is None:
+            self._handle_group(batch, 0, len(batch), now)
+        elif connection.state is not State.SYN_SENT:
+            self.touch(connection)
+            connection.inbound.on_train(train, batch, now)
 
     def _handle_single(self, packet: bytes, source: Any, mark: int | None, now: int) -> None:
         """One packet: what :meth:`_handle_group` does, without arrays."""
@@ -331,6 +347,7 @@ class Endpoint(Protocol):
             terms=terms,
             max_datagram=self._max_datagram,
             overhead=self._overhead,
+            batch_size=self._batch_size,
             tell=self._tell,
             touch=self.touch,
             now=now,

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from rawproto.rsp.core import Core
     from rawproto.rsp.loss import AckOutcome
     from rawproto.rsp.sent import Settled
+    from rawproto.rsp.train import Train
     from rawproto.wire.batch import ReceivedBatch
     from rawproto.wire.icmp_error import ICMPError
 
@@ -63,6 +64,25 @@ class Inbound:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+
+    def on_train(self, train: Train, batch: ReceivedBatch, now: int) -> None:
+        """All packets of ``batch``: :meth:`on_data` for what is known to be one run."""
+        core = self._core
+        rows, check = batch.head, core.sender.check
+        if check != integrity.NONE and integrity.verify(rows, batch.head_lengths, check) is not None:
+            self.on_data(batch, 0, len(rows), now)
+            return
+        _, number, offset, size, last, flags = train
+        source = batch.source if batch.source is not None else batch.source_of(len(rows) - 1)
+        if source is not core.source and source != core.source:
+            self._from_elsewhere(source, number + len(rows) - 1, DATA_HEADER_SIZE, now)
+        if batch.ecn is not None and _CE in batch.ecn.tobytes():
+            self._note_marks(batch.ecn)
+        if number > _MAX_NUMBER or offset > _MAX_NUMBER:
+            core.violated("a packet number or offset out of range", now)
+            return
+        receiver, payload = core.receiver, rows[:, DATA_HEADER_SIZE:]
+        self._deliver(lambda: receiver.on_run(number, offset, payload, size, last, flags, now), now)
 
     def on_data(self, batch: ReceivedBatch, first: int, stop: int, now: int) -> None:
         """DATA packets for this connection: rows ``first`` to ``stop`` of ``batch``, none shorter than a header."""
@@ -255,7 +275,7 @@ class Inbound:
         """What was acknowledged says something of the sizes that the path carries."""
         core = self._core
         risen = core.path_mtu.on_settled(settled, now)
-        if core.path_mtu.on_acknowledged(settled, core.recovery.sent, now) or risen:
+        if core.path_mtu.on_acknowledged(settled, now) or risen:
             core.use_path_mtu(now)
 
     def take_back(self, lost: Settled, now: int) -> None:
@@ -339,10 +359,8 @@ class Inbound:
         CONFIRM, and what was said before the peer was last heard is out of date.
         """
         core = self._core
-        sent = core.recovery.sent
-        if core.hello or not sent.knows(number):
-            return False
-        return sent.sent_at(number) > core.last_heard
+        sent_at = core.recovery.sent.sent_at(number)
+        return not core.hello and sent_at is not None and sent_at > core.last_heard
 
     def on_icmp(self, error: ICMPError, now: int) -> None:
         """An ICMP error that quotes a packet of this connection: final only while dialing (RFC 5927 section 5)."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from rawproto.protocol import SECOND
 from rawproto.rsp.rtt import GRANULARITY, RTTEstimator
-from rawproto.rsp.sent import SentPackets, Settled
+from rawproto.rsp.sent import NOTHING, SentPackets, Settled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
 __all__ = ["LossDetector"]
 
@@ -36,6 +36,9 @@ MAX_PROBE_INTERVAL = 10 * SECOND
 """Doubled no further than to this, so that a network that comes back is noticed well before the idle timeout."""
 
 
+_NONE: frozenset[tuple[int, int]] = frozenset()
+
+
 @dataclasses.dataclass(slots=True)
 class AckOutcome:
     """What one acknowledgement meant: what it covers newly, and what was lost by it."""
@@ -52,6 +55,7 @@ class LossDetector:
         "_clean_episodes",
         "_last_sent_at",
         "_sent",
+        "_told",
         "deadline",
         "largest_acknowledged",
         "packet_threshold",
@@ -72,17 +76,25 @@ class LossDetector:
         """When the oldest candidate becomes lost by time; None when there is none."""
         self._last_sent_at = 0
         self._clean_episodes = 0
+        self._told = _NONE
 
     def on_sent(self, now: int) -> None:
         """Packets that want an acknowledgement went out."""
         self._last_sent_at = now
 
-    def on_ack(self, ranges: Iterable[tuple[int, int]], largest: int, ack_delay: int, now: int) -> AckOutcome:
+    def on_ack(
+        self, ranges: Collection[tuple[int, int]], largest: int, ack_delay: int, now: int
+    ) -> AckOutcome:
         """Settle the packets of ``ranges`` and find what is lost by them."""
         settled = Settled()
-        for start, stop in ranges:
-            self.largest_acknowledged = max(self.largest_acknowledged, largest)
-            self._sent.acknowledge(start, stop, self.largest_acknowledged, settled)
+        if ranges and largest > self.largest_acknowledged:
+            self.largest_acknowledged = largest
+        told = self._told
+        for one in ranges:
+            if one not in told:
+                self._sent.acknowledge(*one, self.largest_acknowledged, settled)
+        # The next acknowledgement repeats most of these, and nothing can be new about them.
+        self._told = frozenset(ranges) if len(ranges) > 1 else _NONE
         sample = 0
         # Only the largest acknowledged packet gives a sample, and only the first time (RFC 9002 section 5.1).
         if settled.newest == largest and settled.count:
@@ -94,10 +106,14 @@ class LossDetector:
             self._widen(settled)
         return AckOutcome(settled, self.detect(now), sample)
 
+    def rest(self) -> None:
+        """Nothing was heard for a while: remember no ranges."""
+        self._told = _NONE
+
     def detect(self, now: int) -> Settled:
         """Declare lost what is overdue at ``now`` and set the next deadline."""
         if self.largest_acknowledged < 0:
-            return Settled()
+            return NOTHING
         delay = self.patience
         lost, oldest = self._sent.detect_lost(
             self.largest_acknowledged - self.packet_threshold + 1, now - delay, self.largest_acknowledged

@@ -147,13 +147,13 @@ class PathMTU:
         if self._enabled and sent.any_in_flight(low, high):
             self._hole.on_timeout()
 
-    def on_acknowledged(self, settled: Settled, sent: SentPackets, now: int) -> bool:
+    def on_acknowledged(self, settled: Settled, now: int) -> bool:
         """Something was acknowledged; true when large packets vanish, and the size has fallen."""
         hole = self._hole
         if not hole.strikes or not settled.count:
             return False
         room = self._floor - DATA_HEADER_SIZE
-        large = sent.length(settled.newest) > room or settled.bytes > room * settled.count
+        large = settled.newest_length > room or settled.bytes > room * settled.count
         if not hole.settle(large=large):
             return False
         self.black_holes += 1

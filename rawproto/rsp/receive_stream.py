@@ -32,6 +32,7 @@ class ReceiveStream:
 
     __slots__ = (
         "_beyond",
+        "_origin",
         "_ring",
         "_view",
         "capacity",
@@ -52,6 +53,7 @@ class ReceiveStream:
         self.final_size: int | None = None
         self.duplicate_bytes = 0
         self._beyond = RangeSet()
+        self._origin = 0  # the offset that lies at the ring's beginning
         self._set_ring(0)
 
     def _set_ring(self, size: int) -> None:
@@ -111,7 +113,7 @@ class ReceiveStream:
         stop = offset + len(data)
         ring = len(self._ring)
         if offset == self.next and stop - self.read_offset <= ring and not len(self._beyond):
-            at = offset % ring
+            at = (offset - self._origin) % ring
             if at + len(data) <= ring:
                 self._view[at : at + len(data)] = data
                 self.next = self.highest = stop
@@ -128,6 +130,9 @@ class ReceiveStream:
         if stop <= self.next:
             self.duplicate_bytes += stop - offset
             return
+        if self.read_offset == self.highest:
+            # Nothing is held: begin at the ring's beginning again, so that a reader who keeps up stays in the cache.
+            self._origin = self.read_offset
         if stop - self.read_offset > len(self._ring):
             self._grow(stop - self.read_offset)
         if offset >= self.next and not self._beyond.overlaps(offset, stop):
@@ -157,7 +162,7 @@ class ReceiveStream:
         """Copy rows into the ring, in one strided copy where they do not cross its end."""
         count, length = rows.shape
         size = len(self._ring)
-        at = offset % size
+        at = (offset - self._origin) % size
         if at + count * length <= size:
             self._ring[at : at + count * length].reshape(count, length)[...] = rows
             return
@@ -170,7 +175,7 @@ class ReceiveStream:
 
     def _store(self, offset: int, data: NDArray[np.uint8]) -> None:
         size = len(self._ring)
-        at = offset % size
+        at = (offset - self._origin) % size
         first = min(len(data), size - at)
         self._ring[at : at + first] = data[:first]
         if first < len(data):
@@ -180,14 +185,15 @@ class ReceiveStream:
         size = max(_FIRST_RING, len(self._ring))
         while size < needed:
             size *= 2
-        old = self._ring
         held = self.highest - self.read_offset
+        kept = self._peek(self._ring, held) if held else None
         self._set_ring(size)
-        if held:
-            self._store(self.read_offset, self._peek(old, held))
+        self._origin = self.read_offset
+        if kept is not None:
+            self._store(self.read_offset, kept)
 
     def _peek(self, ring: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-        at = self.read_offset % len(ring)
+        at = (self.read_offset - self._origin) % len(ring)
         if at + size <= len(ring):
             return ring[at : at + size]
         return np.concatenate((ring[at:], ring[: size - (len(ring) - at)]))
@@ -198,7 +204,7 @@ class ReceiveStream:
         size = available if size < 0 else min(size, available)
         if not size:
             return b""
-        at = self.read_offset % len(self._ring)
+        at = (self.read_offset - self._origin) % len(self._ring)
         if at + size <= len(self._ring):
             data = self._view[at : at + size].tobytes()
         else:
@@ -210,7 +216,7 @@ class ReceiveStream:
         """Fill ``target`` with bytes in order; returns how many there were."""
         size = min(len(target), self.readable)
         if size:
-            at = self.read_offset % len(self._ring)
+            at = (self.read_offset - self._origin) % len(self._ring)
             first = min(size, len(self._ring) - at)
             target[:first] = self._view[at : at + first]
             if first < size:

@@ -17,10 +17,7 @@ from rawproto.rsp.sent import SentPackets, Settled
 from rawproto.rsp.skipper import Skipper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Collection
 
 __all__ = ["Recovery"]
 
@@ -91,37 +88,26 @@ class Recovery:
         size = self.controller.max_datagram
         return self.pacer.next_time(now, min(4 * size, max(size, self.window_room())))
 
-    def on_sent(
-        self, now: int, offsets: NDArray[np.int64], lengths: NDArray[np.int64], size: int, carries: int
-    ) -> int:
-        """Enter a batch of packets of ``size`` payload bytes together; the first has the number returned."""
+    def on_sent(self, now: int, count: int, offset: int, size: int, last: int, carries: int) -> int:
+        """Enter ``count`` packets, see :meth:`SentPackets.append`; the first has the number returned."""
         if self.sent.next >= self._skipper.at:
-            self._skip(now)
-        first = self.sent.append(now, offsets, lengths, size, carries, self._rate_snapshot(now))
-        self._after_sending(now, size)
+            self.sent.skip()
+            self._skipper.skipped(self.sent.next)
+        first = self.sent.append(now, count, offset, size, last, carries, self._rate_snapshot(now))
+        total = (count - 1) * size + last
+        self.loss.on_sent(now)
+        self.pacer.sent(total)
+        self.controller.on_sent(now, total, self.sent.bytes_in_flight)
         return first
 
     def on_sent_one(self, now: int, offset: int, size: int, carries: int) -> int:
         """Enter one packet of ``size`` payload bytes; it has the number returned."""
-        if self.sent.next >= self._skipper.at:
-            self._skip(now)
-        number = self.sent.append_one(now, offset, size, carries, self._rate_snapshot(now))
-        self._after_sending(now, size)
-        return number
-
-    def _skip(self, now: int) -> None:
-        self.sent.skip(now)
-        self._skipper.skipped(self.sent.next)
+        return self.on_sent(now, 1, offset, size, size, carries)
 
     def _rate_snapshot(self, now: int) -> tuple[int, int, int]:
         if not self.sent.packets_in_flight:
             self._first_sent_at = self._delivered_at = now
         return self._delivered, self._delivered_at, self._first_sent_at
-
-    def _after_sending(self, now: int, size: int) -> None:
-        self.loss.on_sent(now)
-        self.pacer.sent(size)
-        self.controller.on_sent(now, size, self.sent.bytes_in_flight)
 
     def on_application_limited(self) -> None:
         """There was nothing (more) to send although window and pacer would have allowed it."""
@@ -130,7 +116,7 @@ class Recovery:
         self._app_limited_until = self._delivered + self.sent.bytes_in_flight or 1
 
     def on_ack(
-        self, ranges: Iterable[tuple[int, int]], largest: int, ack_delay: int, marks: int, now: int
+        self, ranges: Collection[tuple[int, int]], largest: int, ack_delay: int, marks: int, now: int
     ) -> AckOutcome:
         """Take an acknowledgement: settle, sample, detect losses, move the window."""
         in_flight = self.sent.bytes_in_flight
@@ -151,7 +137,7 @@ class Recovery:
     def _tell_controller(self, settled: Settled, in_flight: int, sample: int, now: int) -> None:
         self._delivered += settled.bytes
         self._delivered_at = now
-        delivered, delivered_at, first_sent_at = self.sent.rate_sample(settled.newest)
+        delivered, delivered_at, first_sent_at = settled.rate
         self._first_sent_at = settled.newest_sent_at
         # The slower of how fast packets were sent and how fast they were acknowledged (ccwg-bbr section 4.1.2.3).
         interval = max(now - delivered_at, settled.newest_sent_at - first_sent_at)
@@ -205,6 +191,11 @@ class Recovery:
         self.rtt.reset()
         self.pacer = Pacer(now)
         self.loss.probe_count = 0
+
+    def rest(self) -> None:
+        """Nothing is in flight and will not be for a while: keep what only a busy connection needs no longer."""
+        self.sent.rest()
+        self.loss.rest()
 
     def detect_losses(self, now: int) -> Settled:
         """The time for the oldest candidate has come."""

@@ -32,6 +32,7 @@ class SendStream:
         "_acknowledged",
         "_chunks",
         "_lost",
+        "_object",
         "_starts",
         "_tail_room",
         "acked_end",
@@ -60,6 +61,7 @@ class SendStream:
         self._starts: list[int] = []
         self._chunks: list[NDArray[np.uint8]] = []
         self._tail_room = 0
+        self._object: bytes | None = None  # what the last chunk is a part of, when that is by reference
 
     @property
     def room(self) -> int:
@@ -90,16 +92,35 @@ class SendStream:
             self._append_chunk(np.frombuffer(bytes(view), dtype=np.uint8), 0)
             self.end += size
         elif size >= REFERENCE_FROM and type(view.obj) is bytes:
-            self._append_chunk(np.frombuffer(view, dtype=np.uint8), 0)
+            chunk = np.frombuffer(view, dtype=np.uint8)
+            if not self._continues(chunk, view.obj):
+                self._append_chunk(chunk, 0)
+            self._object = view.obj
             self.end += size
         else:
             self._append_copy(view)
         return size
 
+    def _continues(self, chunk: NDArray[np.uint8], whole: bytes) -> bool:
+        """Make the last chunk longer if ``chunk`` is what follows it in ``whole``: a write that was taken in parts.
+
+        A packet can lie across two chunks only as a copy, and alone in its batch.
+        """
+        if not self._chunks or self._object is not whole or self._tail_room:
+            return False
+        base = np.frombuffer(whole, dtype=np.uint8)
+        last = self._chunks[-1]
+        begin = _address(last) - _address(base)
+        if _address(chunk) - _address(base) != begin + len(last):
+            return False
+        self._chunks[-1] = base[begin : begin + len(last) + len(chunk)]
+        return True
+
     def _append_chunk(self, chunk: NDArray[np.uint8], room: int) -> None:
         self._starts.append(self.end)
         self._chunks.append(chunk)
         self._tail_room = room
+        self._object = None
 
     def _append_copy(self, view: memoryview) -> None:
         source = np.frombuffer(view, dtype=np.uint8)
@@ -210,14 +231,19 @@ class SendStream:
         if self.acked_end == self.end:
             self._starts.clear()
             self._chunks.clear()
-            self._tail_room = 0
+            self._tail_room, self._object = 0, None
 
     def _release(self) -> None:
         """Let go of chunks that are acknowledged to their end."""
         if self.acked_end == self.end:
-            free, self._tail_room = len(self._chunks), 0
+            free, self._tail_room, self._object = len(self._chunks), 0, None
         else:
             free = bisect_right(self._starts, self.acked_end) - 1
         if free > 0:
             del self._starts[:free]
             del self._chunks[:free]
+
+
+def _address(array: NDArray[np.uint8]) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address

@@ -16,6 +16,8 @@ from rawproto.rsp.sent import CARRIES_FIN, CARRIES_STREAM
 from rawproto.wire.batch import Batch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from rawproto.rsp.recovery import Recovery
@@ -23,12 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_BATCH", "Sender"]
 
-MAX_BATCH = 64
-"""Packets in one batch: what one call to the kernel takes (architecture, decision 1)."""
+MAX_BATCH = 256
+"""Most packets in one batch, whatever the link says that it takes best."""
+USUAL_BATCH = 64
+"""Packets in one batch where the link says nothing (architecture, decision 1)."""
 
 _DATA = int(Kind.DATA)
 _STEPS = np.arange(MAX_BATCH, dtype=np.int64)
+_WORD = np.dtype(">i8")
 _HEADER_LENGTHS = np.full(MAX_BATCH, DATA_HEADER_SIZE, dtype=np.int64)
+_NO_ROWS = np.zeros(0, dtype=Data.dtype)
+_NO_BYTES, _NO_WORDS = np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.int64)
 _FIN, _ACK_NOW, _BLOCKED = int(RSPFlags.FIN), int(RSPFlags.ACK_NOW), int(RSPFlags.BLOCKED)
 
 
@@ -37,9 +44,17 @@ class Sender:
 
     __slots__ = (
         "_asked_at",
+        "_batch",
+        "_batch_size",
         "_connection",
+        "_flags_of_last",
+        "_heads",
+        "_lengths",
+        "_places",
         "_port",
         "_rows",
+        "_shape",
+        "_steps",
         "_widest",
         "bytes",
         "bytes_retransmitted",
@@ -52,8 +67,16 @@ class Sender:
         "stream",
     )
 
-    def __init__(self, stream: SendStream, recovery: Recovery, max_datagram: int) -> None:
+    def __init__(
+        self,
+        stream: SendStream,
+        recovery: Recovery,
+        max_datagram: int,
+        batch_size: Callable[[int], int] | None = None,
+    ) -> None:
         self.stream = stream
+        self._batch_size = batch_size
+        self._batch = 0, 0  # packet size, and bytes of the largest batch of that
         self.recovery = recovery
         self.peer_window = 0
         """First stream offset the peer does not take yet."""
@@ -67,7 +90,15 @@ class Sender:
         self._widest = 0  # largest window that the peer ever offered
         self._asked_at = 0  # bytes sent when an acknowledgement was last asked for
         self._port = self._connection = 0
-        self._rows: NDArray[np.void] = np.zeros(0, dtype=Data.dtype)
+        self._rows: NDArray[np.void]
+        # What the rows hold now; a batch is the same as the one before but for numbers, offsets and the last flags.
+        self._shape = 0, 0, 0
+        self._heads: NDArray[np.uint8]
+        self._places: NDArray[np.int64]
+        self._flags_of_last: NDArray[np.uint8]
+        self._steps: NDArray[np.int64]
+        self._lengths: NDArray[np.int64]
+        self._forget_shape(_NO_ROWS)
 
     def address(self, port: int, connection: int, check: str) -> None:
         """Fill in what every packet of the connection bears."""
@@ -75,13 +106,20 @@ class Sender:
         self._port, self._connection = port, connection
         template = np.zeros(1, dtype=Data.dtype)
         template["kind"], template["port"], template["connection"] = Kind.DATA, port, connection
-        self._rows = template
+        self._forget_shape(template)
 
-    def _room_for_rows(self, count: int) -> NDArray[np.void]:
-        if len(self._rows) < count:
-            # Grown when first needed: an idle connection holds one row.
-            self._rows = np.repeat(self._rows[:1], 8 if count <= 8 else MAX_BATCH)
-        return self._rows[:count]
+    def rest(self) -> None:
+        """Nothing was said for a while: keep one row to begin with, and nothing that was written."""
+        self.stream.rest()
+        if len(self._rows) > 1:
+            self._forget_shape(self._rows[:1].copy())
+
+    def _forget_shape(self, rows: NDArray[np.void]) -> None:
+        """Go on with ``rows``, whose first has what is in all packets, and no batch to be like."""
+        self._rows = rows
+        self._shape = 0, 0, 0
+        self._heads = self._flags_of_last = _NO_BYTES
+        self._places = self._steps = self._lengths = _NO_WORDS
 
     def next_batch(self, now: int) -> Batch | None:
         """The next batch that windows and pacer let go, or None."""
@@ -105,7 +143,7 @@ class Sender:
     def _pick(self, allowed: int, lost: bool) -> tuple[int, int, bool] | None:
         """(start, stop, sent before) of the next range, in whole packets unless it is the end of the data."""
         size, stream = self.size, self.stream
-        most = min(allowed, MAX_BATCH * size)
+        most = min(allowed, self._most_at_once())
         # The window may be overshot by less than a packet, or small windows would be left half empty.
         most = max(size, most - most % size)
         if lost:
@@ -180,31 +218,43 @@ class Sender:
         payload, index, stop = stream.locate(start, stop, size)
         total = stop - start
         count = -(-total // size)
-        steps = size * _STEPS[:count]
-        offsets = start + steps
-        lengths = np.full(count, size, dtype=np.int64)
-        lengths[-1] = total - (count - 1) * size
+        last = total - (count - 1) * size
+        if (count, size, last) != self._shape:
+            self._set_shape(count, size, last)
         carries_end = stream.finished_writing and stop == stream.end
-        first = self.recovery.on_sent(now, offsets, lengths, total, CARRIES_STREAM)
+        carries = CARRIES_STREAM | (CARRIES_FIN if carries_end else 0)
+        first = self.recovery.on_sent(now, count, start, size, last, carries)
         if carries_end:
-            self.recovery.sent.mark_fin(first + count - 1)
             stream.fin_pending = False
         stream.on_sent(start, stop)
-        rows = self._room_for_rows(count)
-        rows["number"] = _STEPS[:count] + first
-        rows["offset"] = offsets
-        rows["flags"] = 0
-        rows["flags"][-1] = self._flags(total, stop, carries_end=carries_end, ask=ask)
-        batch = Batch(
-            rows.view(np.uint8).reshape(count, DATA_HEADER_SIZE),
-            _HEADER_LENGTHS[:count],
-            payload,
-            index + steps,
-            lengths,
-        )
+        np.add(self._steps, (first, start), out=self._places[:count])
+        self._flags_of_last[0] = self._flags(total, stop, carries_end=carries_end, ask=ask)
+        batch = Batch(self._heads, _HEADER_LENGTHS[:count], payload, self._steps[:, 1] + index, self._lengths)
         integrity.fill(batch, self.check)
         self._count(count, total, again=again)
         return batch
+
+    def _set_shape(self, count: int, size: int, last: int) -> None:
+        """Prepare what all batches of ``count`` packets of ``size`` bytes, the last of ``last``, have in common."""
+        if len(self._rows) < count:
+            # Grown when first needed: an idle connection holds one row.
+            self._rows = np.repeat(self._rows[:1], 8 if count <= 8 else 64 if count <= 64 else MAX_BATCH)
+        self._rows["flags"] = 0
+        self._heads = self._rows[:count].view(np.uint8).reshape(count, DATA_HEADER_SIZE)
+        self._places = self._rows.view(_WORD).reshape(len(self._rows), -1)[:, -2:]
+        self._flags_of_last = self._rows["flags"][count - 1 : count]
+        self._steps = np.stack((_STEPS[:count], size * _STEPS[:count]), axis=1)
+        self._lengths = np.full(count, size, dtype=np.int64)
+        self._lengths[-1] = last
+        self._shape = count, size, last
+
+    def _most_at_once(self) -> int:
+        """Bytes of the largest batch."""
+        if self._batch[0] != self.size:
+            ask = self._batch_size
+            count = USUAL_BATCH if ask is None else min(ask(self.size + DATA_HEADER_SIZE), MAX_BATCH)
+            self._batch = self.size, count * self.size
+        return self._batch[1]
 
     def _build_one(self, start: int, stop: int, now: int, *, again: bool, ask: bool) -> Batch:
         """What fits one packet: :meth:`build` without arrays."""

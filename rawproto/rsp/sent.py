@@ -1,22 +1,20 @@
-"""What was sent and is not settled yet: one row a packet, in columns, so that a batch costs as much as a packet.
+"""What was sent and is not settled yet: one entry for packets that went out together, so a batch costs as a packet.
 
-Packet numbers rise by one, so a packet's row is its number less a base, and everything that happens to a range of
-packets is a handful of whole-slice operations. A row remembers what the packet *carried* (a stream range, the end
-of the stream, a probe); acknowledgement and loss are told to the owners of that, so that information is sent again,
-never packets. Work for an acknowledgement depends on what it newly covers, not on what is in flight.
+A *run* is packets in a row: numbers that follow each other, pieces of the stream that do, too, one time of sending.
+What an acknowledgement covers of a run is cut off it; runs that are settled are gone. So the work for an
+acknowledgement depends on what it newly covers, not on what is in flight. A run remembers what its packets *carried*
+(a stream range, the end of the stream, a probe); acknowledgement and loss are told to the owners of that, so that
+information is sent again, never packets.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-from rawproto.rsp.ranges import RangeSet
+from bisect import bisect_left, bisect_right
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Iterator
 
 __all__ = [
     "CARRIES_FIN",
@@ -33,21 +31,12 @@ CARRIES_PROBE = 4
 CARRIES_MTU_PROBE = 8
 """Its loss says something of its size, nothing of congestion (RFC 8899 section 3, item 7)."""
 
-_IN_FLIGHT = 1
-_ACKNOWLEDGED = 2
-_LOST = 3
-_SKIPPED = 4
-
-_FIRST_ROWS = 16
-"""Rows of a connection that has begun to send: one that says little should cost little."""
-_NO_ROWS = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint8)
-_KEEP_SETTLED = 1024
-"""Settled rows kept behind the oldest packet in flight, to recognise losses that were none."""
-_MAX_RANGES = 256
-_SCAN = 256
+_KEEP_LOST = 256
+"""Lost runs kept, to recognise losses that were none."""
+_KEEP_SKIPPED = 256
+"""Skipped numbers kept, to recognise the acknowledgement of what was never sent."""
 
 
-@dataclasses.dataclass(slots=True)
 class Settled:
     """What one acknowledgement (or one loss detection) settles.
 
@@ -56,6 +45,8 @@ class Settled:
         bytes: their payload bytes.
         newest_sent_at: when the one with the largest number was sent, ns.
         newest: the largest number.
+        newest_length: payload bytes of that one.
+        rate: the delivery-rate snapshot of that one, see :meth:`SentPackets.append`.
         stream: stream ranges they carried, half-open.
         fin: one of them carried the end of the stream.
         probes: numbers of MTU probes among them, which losses do not count otherwise.
@@ -70,13 +61,14 @@ class Settled:
         spurious_sent_at: when that one was sent, ns.
     """
 
+    # Defaults of the class, not of each instance: there is one for every acknowledgement.
     count: int = 0
     bytes: int = 0
     newest_sent_at: int = 0
     newest: int = -1
-    stream: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+    newest_length: int = 0
+    rate: tuple[int, int, int] = (0, 0, 0)
     fin: bool = False
-    probes: list[int] = dataclasses.field(default_factory=list)
     lied: bool = False
     oldest: int = -1
     oldest_sent_at: int = 0
@@ -87,243 +79,200 @@ class Settled:
     reorder_distance: int = 0
     spurious_sent_at: int = 0
 
+    def __init__(self, **fields: Any) -> None:
+        self.stream: list[tuple[int, int]] = []
+        self.probes: list[int] = []
+        if fields:
+            self.__dict__.update(fields)
+
+    def add(self, run: Run) -> None:
+        """Count ``run``, which is newer than those counted before, and what it carried."""
+        self.count += run.stop - run.start
+        size = run.bytes
+        self.bytes += size
+        self.add_carried(run, size)
+
+    def add_carried(self, run: Run, size: int) -> None:
+        """What the packets of ``run`` carried, ``size`` bytes of payload."""
+        if size and run.carries & CARRIES_STREAM:
+            stream, start = self.stream, run.offset
+            if stream and stream[-1][1] == start:
+                start = stream.pop()[0]
+            stream.append((start, run.offset + size))
+        if run.fin:
+            self.fin = True
+        if run.carries & CARRIES_MTU_PROBE:
+            self.probes.append(run.start)
+
+    def see(self, run: Run) -> None:
+        """Note time and rate of the newest packet when it is in ``run``."""
+        if run.stop > self.newest + 1:
+            self.newest, self.newest_length = run.stop - 1, run.last
+            self.newest_sent_at, self.rate = run.at, run.rate
+
+
+class Run:
+    """The packets ``start`` to ``stop``: payloads of ``size`` bytes, the last of ``last``, from ``offset`` on."""
+
+    __slots__ = ("at", "carries", "fin", "last", "offset", "rate", "size", "start", "stop")
+
+    def __init__(
+        self,
+        start: int,
+        stop: int,
+        at: int,
+        offset: int,
+        size: int,
+        last: int,
+        carries: int,
+        fin: bool,
+        rate: tuple[int, int, int],
+    ) -> None:
+        self.start = start
+        self.stop = stop
+        self.at = at
+        self.offset = offset
+        self.size = size
+        self.last = last
+        self.carries = carries
+        self.fin = fin
+        """The last packet carries the end of the stream."""
+        self.rate = rate
+
+    @property
+    def bytes(self) -> int:
+        """Payload bytes."""
+        return (self.stop - self.start - 1) * self.size + self.last
+
+    def cut(self, number: int) -> Run:
+        """Keep the packets below ``number``; returns a run of the others. Both must be some."""
+        offset = self.offset + (number - self.start) * self.size
+        rest = Run(
+            number, self.stop, self.at, offset, self.size, self.last, self.carries, self.fin, self.rate
+        )
+        self.stop, self.last, self.fin = number, self.size, False
+        return rest
+
+
+_start = attrgetter("start")
+
+
+class _Runs:
+    """Runs in ascending order."""
+
+    __slots__ = ("runs",)
+
+    def __init__(self) -> None:
+        self.runs: list[Run] = []
+
+    def find(self, number: int) -> Run | None:
+        """The run that holds packet ``number``, or None."""
+        index = bisect_right(self.runs, number, key=_start) - 1
+        return self.runs[index] if index >= 0 and number < self.runs[index].stop else None
+
+    def take(self, start: int, stop: int) -> list[Run]:
+        """Take the packets ``[start, stop)`` out; returns them as runs, ascending."""
+        runs = self.runs
+        if not runs or start >= runs[-1].stop or stop <= runs[0].start:
+            return []
+        if start <= runs[0].start and stop >= runs[-1].stop:
+            self.runs = []
+            return runs
+        first = bisect_right(runs, start, key=_start) - 1 if start > runs[0].start else 0
+        run = runs[first]
+        if run.start < start:
+            first += 1
+            if run.stop > start:
+                runs.insert(first, run.cut(start))
+        end = first
+        while end < len(runs) and runs[end].start < stop:
+            if runs[end].stop > stop:
+                runs.insert(end + 1, runs[end].cut(stop))
+            end += 1
+        taken = runs[first:end]
+        del runs[first:end]
+        return taken
+
 
 class SentPackets:
-    """The ledger of packets from the oldest unsettled one to the newest."""
+    """The ledger of packets in flight, and of those lost not long ago."""
 
-    __slots__ = (
-        "_acknowledged",
-        "_base",
-        "_carries",
-        "_delivered",
-        "_delivered_at",
-        "_first_sent_at",
-        "_length",
-        "_offset",
-        "_state",
-        "_time",
-        "_unsettled",
-        "bytes_in_flight",
-        "next",
-        "packets_in_flight",
-    )
+    __slots__ = ("_flying", "_lost", "_skipped", "bytes_in_flight", "next", "packets_in_flight")
 
     def __init__(self) -> None:
         self.next = 0
         """Number that the next packet will have."""
         self.bytes_in_flight = 0
         self.packets_in_flight = 0
-        self._base = 0
-        self._unsettled = 0  # no packet below this number is in flight
-        self._acknowledged = RangeSet()
-        self._let_go()
-
-    def _let_go(self) -> None:
-        """Have no rows at all; those that send nothing share these."""
-        self._time = self._offset = self._length = _NO_ROWS[0]
-        self._delivered = self._delivered_at = self._first_sent_at = _NO_ROWS[0]
-        self._carries = self._state = _NO_ROWS[1]
-
-    def rest(self) -> None:
-        """Nothing is in flight and will not be for a while: forget the settled packets and give the memory back."""
-        if not self.packets_in_flight:
-            self._let_go()
-            self._unsettled = self.next
-            self._rebase(self.next)
-
-    def _allocate(self, rows: int) -> None:
-        self._time = np.zeros(rows, dtype=np.int64)
-        self._offset = np.zeros(rows, dtype=np.int64)
-        self._length = np.zeros(rows, dtype=np.int64)
-        self._delivered = np.zeros(rows, dtype=np.int64)
-        self._delivered_at = np.zeros(rows, dtype=np.int64)
-        self._first_sent_at = np.zeros(rows, dtype=np.int64)
-        self._carries = np.zeros(rows, dtype=np.uint8)
-        self._state = np.zeros(rows, dtype=np.uint8)
-
-    def _columns(self) -> tuple[NDArray[np.generic], ...]:
-        return (
-            self._time,
-            self._offset,
-            self._length,
-            self._delivered,
-            self._delivered_at,
-            self._first_sent_at,
-            self._carries,
-            self._state,
-        )
+        self._flying = _Runs()
+        self._lost = _Runs()
+        self._skipped: list[int] = []
 
     def append(
         self,
         now: int,
-        offsets: NDArray[np.int64],
-        lengths: NDArray[np.int64],
+        count: int,
+        offset: int,
         size: int,
+        last: int,
         carries: int,
         rate: tuple[int, int, int] = (0, 0, 0),
     ) -> int:
-        """Enter ``len(offsets)`` packets of ``size`` bytes together; the first has the number returned.
+        """Enter ``count`` packets with ``size`` bytes of payload each, the last one ``last``; returns the first number.
 
-        ``rate`` is the delivery-rate snapshot of draft-ietf-ccwg-bbr section 4.1.2.2: bytes delivered, when, and when
-        the first packet of the sample was sent.
+        ``offset`` is that of the first in the stream. CARRIES_FIN in ``carries`` is of the last one alone. ``rate`` is
+        the delivery-rate snapshot of draft-ietf-ccwg-bbr section 4.1.2.2: bytes delivered, when, and when the first
+        packet of the sample was sent.
         """
-        count = len(offsets)
-        start = self._claim(count, size)
-        rows = slice(start, start + count)
-        self._time[rows] = now
-        self._offset[rows] = offsets
-        self._length[rows] = lengths
-        self._delivered[rows], self._delivered_at[rows], self._first_sent_at[rows] = rate
-        self._carries[rows] = carries
-        self._state[rows] = _IN_FLIGHT
-        return self.next - count
-
-    def append_one(
-        self, now: int, offset: int, length: int, carries: int, rate: tuple[int, int, int] = (0, 0, 0)
-    ) -> int:
-        """Enter one packet, as :meth:`append` does, in a third of the time."""
-        row = self._claim(1, length)
-        self._time[row] = now
-        self._offset[row] = offset
-        self._length[row] = length
-        self._delivered[row], self._delivered_at[row], self._first_sent_at[row] = rate
-        self._carries[row] = carries
-        self._state[row] = _IN_FLIGHT
-        return self.next - 1
-
-    def _claim(self, count: int, size: int) -> int:
-        """The first of ``count`` fresh rows; counts their packets as in flight."""
-        row = self.next - self._base
-        if row + count > len(self._time):
-            self._make_room(count)
-            row = self.next - self._base
-        self.next += count
+        first = self.next
+        self.next = stop = first + count
+        fin = carries & CARRIES_FIN != 0
+        self._flying.runs.append(Run(first, stop, now, offset, size, last, carries, fin, rate))
         self.packets_in_flight += count
-        self.bytes_in_flight += size
-        return row
+        self.bytes_in_flight += (count - 1) * size + last
+        return first
 
-    def skip(self, now: int) -> None:
+    def skip(self) -> None:
         """Use up a number without sending a packet."""
-        self.append_one(now, 0, 0, 0)
-        self._state[self.next - 1 - self._base] = _SKIPPED
-        self.packets_in_flight -= 1
+        self._skipped.append(self.next)
+        del self._skipped[:-_KEEP_SKIPPED]
+        self.next += 1
 
-    def mark_fin(self, number: int) -> None:
-        """Packet ``number`` also carries the end of the stream."""
-        self._carries[number - self._base] |= CARRIES_FIN
-
-    def sent_at(self, number: int) -> int:
-        """When packet ``number`` was sent, ns."""
-        return int(self._time[number - self._base])
-
-    def length(self, number: int) -> int:
-        """Payload bytes of packet ``number``."""
-        return int(self._length[number - self._base])
-
-    def rate_sample(self, number: int) -> tuple[int, int, int]:
-        """(delivered, delivered_at, first_sent_at) as they were when packet ``number`` was sent."""
-        row = number - self._base
-        return int(self._delivered[row]), int(self._delivered_at[row]), int(self._first_sent_at[row])
-
-    def knows(self, number: int) -> bool:
-        """Whether the row of packet ``number`` is still there."""
-        return self._base <= number < self.next
+    def sent_at(self, number: int) -> int | None:
+        """When packet ``number`` was sent, ns; None when it is settled, or lost too long ago to be known."""
+        run = self._flying.find(number) or self._lost.find(number)
+        return None if run is None else run.at
 
     def in_flight(self, number: int) -> bool:
         """Whether packet ``number`` is neither acknowledged nor declared lost."""
-        return self.knows(number) and bool(self._state[number - self._base] == _IN_FLIGHT)
+        return self._flying.find(number) is not None
 
     def acknowledge(self, start: int, stop: int, largest: int, into: Settled) -> None:
         """Settle the packets ``[start, stop)``; ``largest`` is the largest number acknowledged so far."""
-        start = max(start, self._base)
-        if start >= stop:
-            return
-        for low, high in self._acknowledged.missing(start, stop):
-            if high - low == 1 and self._state[low - self._base] == _IN_FLIGHT:
-                self._acknowledge_one(low, into)
-            else:
-                self._acknowledge_new(low, high, largest, into)
-        self._acknowledged.add(start, stop)
-        if len(self._acknowledged) > _MAX_RANGES:
-            self._forget_oldest()
-
-    def _acknowledge_one(self, number: int, into: Settled) -> None:
-        """What :meth:`_acknowledge_new` does, for one packet in flight."""
-        row = number - self._base
-        length = int(self._length[row])
-        self.packets_in_flight -= 1
-        self.bytes_in_flight -= length
-        into.count += 1
-        into.bytes += length
-        if number > into.newest:
-            into.newest, into.newest_sent_at = number, int(self._time[row])
-        self._collect_one(int(self._carries[row]), int(self._offset[row]), length, number, into)
-        self._state[row] = _ACKNOWLEDGED
-
-    def _acknowledge_new(self, low: int, high: int, largest: int, into: Settled) -> None:
-        rows = slice(low - self._base, high - self._base)
-        states = self._state[rows]
-        in_flight = states == _IN_FLIGHT
-        count = int(np.count_nonzero(in_flight))
-        if count < high - low:
-            self._acknowledge_lost(low, states, largest, into)
-        lengths = self._length[rows]
-        size = int(lengths.sum() if count == high - low else lengths[in_flight].sum())
-        if count:
+        skipped = self._skipped
+        if skipped and start <= skipped[-1] and bisect_left(skipped, start) < bisect_left(skipped, stop):
+            into.lied = True
+        if self._lost.runs:
+            for run in self._lost.take(start, stop):
+                self._acknowledge_lost(run, largest, into)
+        for run in self._flying.take(start, stop):
+            count, bytes_before = run.stop - run.start, into.bytes
+            into.add(run)
+            into.see(run)
             self.packets_in_flight -= count
-            self.bytes_in_flight -= size
-            into.count += count
-            into.bytes += size
-        if high - 1 > into.newest:
-            into.newest = high - 1
-            into.newest_sent_at = int(self._time[high - 1 - self._base])
-        self._collect(rows, low, into)
-        states[:] = _ACKNOWLEDGED
-
-    def _acknowledge_lost(self, low: int, states: NDArray[np.uint8], largest: int, into: Settled) -> None:
-        """Some of these were declared lost before, wrongly: note by how much they were late. Or never sent at all."""
-        into.lied = into.lied or bool((states == _SKIPPED).any())
-        first_row = low - self._base
-        carries = self._carries[first_row : first_row + len(states)]
-        late = np.flatnonzero((states == _LOST) & (carries != CARRIES_MTU_PROBE))
-        if not len(late):
-            return
-        into.spurious += len(late)
-        into.spurious_bytes += int(self._length[first_row + late].sum())
-        oldest = low + int(late[0])
-        into.reorder_distance = max(into.reorder_distance, largest - oldest)
-        into.spurious_sent_at = int(self._time[oldest - self._base])
-
-    def _collect(self, rows: slice, low: int, into: Settled) -> None:
-        """Add what the packets of ``rows`` carried to ``into``."""
-        carries = self._carries[rows]
-        offsets, lengths = self._offset[rows], self._length[rows]
-        if len(carries) == 1:
-            self._collect_one(int(carries[0]), int(offsets[0]), int(lengths[0]), low, into)
-            return
-        plain = carries == CARRIES_STREAM
-        if plain.all():
-            _join(offsets, lengths, into.stream)
-            return
-        cut = np.flatnonzero(~plain)
-        begin = 0
-        for index in (*cut.tolist(), len(carries)):
-            if index > begin:
-                _join(offsets[begin:index], lengths[begin:index], into.stream)
-            if index < len(carries):
-                self._collect_one(
-                    int(carries[index]), int(offsets[index]), int(lengths[index]), low + index, into
-                )
-            begin = index + 1
+            self.bytes_in_flight -= into.bytes - bytes_before
 
     @staticmethod
-    def _collect_one(carries: int, offset: int, length: int, number: int, into: Settled) -> None:
-        if carries & CARRIES_STREAM and length:
-            into.stream.append((offset, offset + length))
-        if carries & CARRIES_FIN:
-            into.fin = True
-        if carries & CARRIES_MTU_PROBE:
-            into.probes.append(number)
+    def _acknowledge_lost(run: Run, largest: int, into: Settled) -> None:
+        """``run`` was declared lost, wrongly: note by how much it was late."""
+        size = run.bytes
+        if run.carries != CARRIES_MTU_PROBE:
+            into.spurious += run.stop - run.start
+            into.spurious_bytes += size
+            into.reorder_distance = max(into.reorder_distance, largest - run.start)
+            into.spurious_sent_at = run.at
+        into.add_carried(run, size)
+        into.see(run)
 
     def detect_lost(self, below: int, sent_before: int, largest: int) -> tuple[Settled, int | None]:
         """Declare packets lost: those numbered under ``below`` or sent at or before ``sent_before``.
@@ -331,124 +280,69 @@ class SentPackets:
         Only packets numbered under ``largest`` (the largest acknowledged) can be lost. Returns what was lost, and
         when the oldest remaining candidate was sent (None when none remains), from which the next deadline follows.
         """
-        lost = Settled()
-        if not self.packets_in_flight:
-            return lost, None
-        self._advance()
-        low, high = self._unsettled, min(largest, self.next)
-        if low >= high:
-            return lost, None
-        rows = slice(low - self._base, high - self._base)
-        states, times = self._state[rows], self._time[rows]
-        waiting = states == _IN_FLIGHT
-        overdue = waiting & (times <= sent_before)
-        if below > low:
-            overdue[: below - low] |= waiting[: below - low]
-        picked = np.flatnonzero(overdue)
-        if len(picked):
-            self._lose(picked + rows.start, lost)
-            waiting &= ~overdue
-        left = np.flatnonzero(waiting)
-        return lost, int(times[left[0]]) if len(left) else None
+        runs = self._flying.runs
+        # Times never fall from one run to the next, so what is lost is the first ones, up to a number.
+        upto = below = min(below, largest)
+        for run in runs:
+            if run.start >= largest:
+                break
+            if run.at > sent_before:
+                if run.stop <= below:
+                    continue
+                # What is left of this run is a candidate, unless it begins with the largest.
+                left = run.at if max(below, run.start) < largest else None
+                return self._lose(max(below, upto)), left
+            upto = max(upto, min(run.stop, largest))
+        return self._lose(upto), None
 
-    def _lose(self, rows: NDArray[np.int64], lost: Settled) -> None:
-        self.packets_in_flight -= len(rows)
-        self._state[rows] = _LOST
-        probing = self._carries[rows] == CARRIES_MTU_PROBE
-        if probing.any():
-            lost.probes += (rows[probing] + self._base).tolist()
-            rows = rows[~probing]
-            if not len(rows):
-                return
-        lengths = self._length[rows]
-        lost.count = len(rows)
-        lost.bytes = int(lengths.sum())
-        lost.oldest = self._base + int(rows[0])
-        lost.newest = self._base + int(rows[-1])
-        lost.newest_sent_at = int(self._time[rows[-1]])
-        lost.oldest_sent_at = int(self._time[rows[0]])
-        lost.shortest, lost.longest = int(lengths.min()), int(lengths.max())
+    def _lose(self, stop: int) -> Settled:
+        """Declare lost what is in flight below ``stop``."""
+        runs = self._flying.runs
+        if not runs or runs[0].start >= stop:
+            return NOTHING
+        lost = Settled()
+        taken = self._flying.take(0, stop)
+        for run in taken:
+            if run.carries == CARRIES_MTU_PROBE:
+                self.packets_in_flight -= 1
+                lost.probes.append(run.start)
+                continue
+            if not lost.count:
+                lost.oldest, lost.oldest_sent_at = run.start, run.at
+                lost.shortest = lost.longest = run.last
+            lost.add(run)
+            lost.see(run)
+            lost.shortest = min(lost.shortest, run.last)
+            lost.longest = max(lost.longest, run.last if run.stop - run.start == 1 else run.size)
+        self.packets_in_flight -= lost.count
         self.bytes_in_flight -= lost.bytes
-        for row in rows.tolist():
-            self._collect_one(
-                int(self._carries[row]),
-                int(self._offset[row]),
-                int(self._length[row]),
-                self._base + row,
-                lost,
-            )
+        self._lost.runs += taken
+        del self._lost.runs[:-_KEEP_LOST]
+        return lost
 
     def lose_all(self) -> Settled:
         """Declare every packet in flight lost (the path changed, or the timer gave up on them all)."""
-        lost = Settled()
-        rows = np.flatnonzero(self._state[: self.next - self._base] == _IN_FLIGHT)
-        if len(rows):
-            self._lose(rows, lost)
-        return lost
+        return self._lose(self.next)
 
     def oldest_in_flight(self) -> int | None:
         """Number of the oldest packet in flight, or None."""
-        self._advance()
-        return self._unsettled if self._unsettled < self.next else None
+        return self._flying.runs[0].start if self._flying.runs else None
 
     def any_in_flight(self, above: int, most: int) -> bool:
         """Whether a packet in flight has more than ``above`` and at most ``most`` payload bytes."""
-        rows = slice(self._unsettled - self._base, self.next - self._base)
-        lengths = self._length[rows][self._state[rows] == _IN_FLIGHT]
-        return bool(((lengths > above) & (lengths <= most)).any())
+        return any(
+            above < run.last <= most or (run.stop - run.start > 1 and above < run.size <= most)
+            for run in self._flying.runs
+        )
 
-    def _advance(self) -> None:
-        """Move the lower bound of what is in flight up to the first packet that is."""
-        while self._unsettled < self.next:
-            start = self._unsettled - self._base
-            states = self._state[start : min(start + _SCAN, self.next - self._base)]
-            if states[0] == _IN_FLIGHT:
-                return
-            waiting = states == _IN_FLIGHT
-            step = int(waiting.argmax())
-            if waiting[step]:
-                self._unsettled += step
-                return
-            self._unsettled += len(states)
+    def rest(self) -> None:
+        """Nothing is in flight and will not be for a while: forget what was lost."""
+        if not self.packets_in_flight:
+            self._lost.runs.clear()
 
-    def _make_room(self, count: int) -> None:
-        """Drop settled rows, or grow when those in flight fill the columns."""
-        self._advance()
-        keep_from = max(self._base, self._unsettled - _KEEP_SETTLED)
-        live = self.next - keep_from
-        rows = max(len(self._time), _FIRST_ROWS)
-        while live + count > rows // 2:
-            rows *= 2
-        start = keep_from - self._base
-        old = self._columns()
-        if rows != len(self._time):
-            self._allocate(rows)
-        for source, target in zip(old, self._columns(), strict=True):
-            target[:live] = (
-                source[start : start + live].copy() if source is target else source[start : start + live]
-            )
-        self._rebase(keep_from)
-
-    def _rebase(self, base: int) -> None:
-        self._base = base
-        if base:
-            self._acknowledged.add(0, base)
-
-    def _forget_oldest(self) -> None:
-        """Too many gaps among the acknowledged numbers: close those behind what is in flight."""
-        self._advance()
-        if self._unsettled > 0:
-            self._acknowledged.add(0, self._unsettled)
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self._flying.runs)
 
 
-def _join(offsets: NDArray[np.int64], lengths: NDArray[np.int64], into: list[tuple[int, int]]) -> None:
-    """Append the stream ranges of packets in a row, joined where they touch."""
-    stops = offsets + lengths
-    breaks = np.flatnonzero(offsets[1:] != stops[:-1])
-    if not len(breaks):
-        into.append((int(offsets[0]), int(stops[-1])))
-        return
-    begin = 0
-    for end in (*(breaks + 1).tolist(), len(offsets)):
-        into.append((int(offsets[begin]), int(stops[end - 1])))
-        begin = end
+NOTHING = Settled()
+"""What most acknowledgements find lost; shared, not to be changed."""

@@ -88,7 +88,7 @@ class TestE3ManyConnections:
             idle = traced_in_rsp()
         finally:
             tracemalloc.stop()
-        assert busy > 100_000
+        assert busy > 30_000
         assert idle <= 2 * 8 * 1024
         # What was forgotten is not missed: it goes on in both directions.
         exchange(client, server, data[:5000], data[:3000])

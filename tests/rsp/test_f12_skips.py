@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 
-import numpy as np
 import pytest
 
 from rawproto.errors import ConnectionAborted
@@ -35,9 +34,9 @@ def test_the_positions_cannot_be_told_in_advance():
 class TestLedger:
     def ledger(self):
         sent = SentPackets()
-        sent.append(1, np.arange(3) * 10, np.full(3, 10), 30, CARRIES_STREAM)
-        sent.skip(2)
-        sent.append(3, 30 + np.arange(3) * 10, np.full(3, 10), 30, CARRIES_STREAM)
+        sent.append(1, 3, 0, 10, 10, CARRIES_STREAM)
+        sent.skip()
+        sent.append(3, 3, 30, 10, 10, CARRIES_STREAM)
         return sent
 
     def test_a_skipped_number_is_not_in_flight_and_never_lost(self):
@@ -45,7 +44,7 @@ class TestLedger:
         assert (sent.next, sent.packets_in_flight, sent.bytes_in_flight) == (7, 6, 60)
         sent.acknowledge(6, 7, 6, Settled())
         lost, _ = sent.detect_lost(6, 0, 6)
-        assert (lost.count, lost.stream) == (5, [(0, 10), (10, 20), (20, 30), (30, 40), (40, 50)])
+        assert (lost.count, lost.stream) == (5, [(0, 50)])
         assert sent.lose_all().count == 0
 
     @pytest.mark.parametrize(("start", "stop"), [(3, 4), (0, 7), (2, 4), (3, 7)])

@@ -243,7 +243,8 @@ class TestF14Scoreboard:
             ranges = [(number, number + 1) for number in range(top - 1, max(top - 64, 0), -2)]
             give(p, "a", ack(client.identifier, *ranges, window=1 << 40))
             assert not client.closed
-        assert len(client._core.recovery.sent._acknowledged) <= 1024
+        assert len(client._core.recovery.sent._lost.runs) <= 256
+        assert len(list(client._core.recovery.sent)) <= 4096
         assert len(client._core.sender.stream._lost) <= 4096
 
     def test_gaps_at_the_receiver_are_limited_and_flat_in_cost(self, pair):

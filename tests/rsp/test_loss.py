@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from rawproto.protocol import MILLISECOND
@@ -29,10 +28,7 @@ class Bench:
         self.loss = LossDetector(self.sent, self.rtt)
 
     def send(self, now, count=1):
-        size = np.full(count, 100, dtype=np.int64)
-        first = self.sent.append(
-            now, 100 * (self.sent.next + np.arange(count)), size, 100 * count, CARRIES_STREAM
-        )
+        first = self.sent.append(now, count, 100 * self.sent.next, 100, 100, CARRIES_STREAM)
         self.loss.on_sent(now)
         return first
 
@@ -183,7 +179,8 @@ def persistent(bench, *, first_at, last_at, count=3, gap=False):
     for _ in range(100):  # until the variation is gone
         subject.rtt.update(RTT, 0, 0)
     duration = 3 * subject.rtt.probe_timeout(0)
-    times = np.linspace(first_at * duration, last_at * duration, count).astype(int).tolist()
+    step = (last_at - first_at) * duration / (count - 1)
+    times = [int(first_at * duration + index * step) for index in range(count)]
     for number, at in enumerate(times):
         subject.send(at)
         if gap and number == 1:

@@ -166,3 +166,26 @@ class TestLimits:
         stream.write(9, row(b"jKl"))
         assert stream.duplicate_bytes == 3 + 1 + 1
         assert stream.read(-1) == b"abcde"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_single_packets_and_rows_are_the_same_stream(seed):
+    rng = random.Random(seed)
+    data = rng.randbytes(200_000)
+    stream, out, at = ReceiveStream(20_000), b"", 0
+    while len(out) < len(data):
+        piece = data[at : at + rng.choice((1, 64, 500, 1400, 5000))]
+        if piece and not stream.would_refuse(at, at + len(piece)):
+            if rng.random() < 0.2 and not stream.would_refuse(at, at + len(piece) + 10):
+                stream.write_one(at + len(piece), data[at + len(piece) : at + len(piece) + 10])
+            if rng.random() < 0.5:
+                stream.write_one(at, piece)
+            else:
+                stream.write(at, row(piece))
+            at += len(piece)
+        else:
+            out += stream.read(rng.choice((-1, 3000)))
+        if rng.random() < 0.3:
+            target = bytearray(rng.choice((10, 700, 9000)))
+            out += target[: stream.readinto(memoryview(target))]
+    assert out == data

@@ -112,6 +112,19 @@ class TestRanges:
 
 
 class TestMemory:
+    def test_a_write_taken_in_parts_is_one_chunk_again(self):
+        data = bytes(range(256)) * 4096
+        stream = SendStream(1 << 21)
+        done = stream.write(memoryview(data)[:100_000])
+        done += stream.write(memoryview(data)[done : done + 300_001])
+        done += stream.write(memoryview(data)[done:])
+        assert done == len(data)
+        array, index, stop = stream.locate(99_000, 900_000, 1000)
+        assert (index, stop) == (99_000, 900_000)
+        assert array[index:stop].tobytes() == data[99_000:900_000]
+        stream.write(memoryview(data)[:100_000])  # the same bytes, but not what follows
+        assert stream.piece(len(data) - 10, len(data) + 10) == data[-10:] + data[:10]
+
     def test_chunks_are_let_go(self):
         stream = SendStream(1 << 22)
         for turn in range(50):
