@@ -1,4 +1,4 @@
-"""Linux numbers that Python's socket module lacks, and the two system calls it has no name for.
+"""Linux numbers that Python's socket module lacks, and the system calls it has no name for.
 
 The numbers are those of the kernel's user-space headers (the file is named at each group); they are the same on
 every architecture Python runs on except where ``asm-generic`` is replaced (alpha, mips, parisc, sparc), which the
@@ -17,7 +17,7 @@ import socket
 import struct
 import sys
 
-__all__ = ["Interfaces", "PathMTU", "recvmmsg", "sendmmsg"]
+__all__ = ["Interfaces", "PathMTU", "recvmmsg", "sendmmsg", "sendto"]
 
 if platform.machine().startswith(("alpha", "mips", "parisc", "sparc")):  # pragma: no cover - exotic machines
     raise ImportError(f"rawproto.link does not know the socket numbers of {platform.machine()}")
@@ -123,12 +123,33 @@ _sendmmsg.restype = ctypes.c_int
 _recvmmsg = _libc.recvmmsg
 _recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
 _recvmmsg.restype = ctypes.c_int
+_sendto = _libc.sendto
+_sendto.argtypes = (
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.c_size_t,
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.c_uint,
+)
+_sendto.restype = ctypes.c_ssize_t
 
 
 def sendmmsg(fd: int, table: int, count: int, flags: int) -> int:
     """Messages the kernel took (sendmmsg, section 2 of the manual), or the negated errno when the first was not."""
     while True:
         taken: int = _sendmmsg(fd, table, count, flags)
+        if taken >= 0:
+            return taken
+        number = ctypes.get_errno()
+        if number != errno.EINTR:
+            return -number
+
+
+def sendto(fd: int, data: bytes, flags: int, sockaddr: bytes) -> int:
+    """Bytes of ``data`` that the kernel took, all of them, (sendto, section 2 of the manual), or the negated errno."""
+    while True:
+        taken: int = _sendto(fd, data, len(data), flags, sockaddr, len(sockaddr))
         if taken >= 0:
             return taken
         number = ctypes.get_errno()

@@ -35,8 +35,10 @@ _IPV4_HEADER: Final = 20
 _IPV6_HEADER: Final = 40
 _LONGEST: Final = 65_535
 _PLAIN: Final = 0x45  # IPv4, five words of header: no options (RFC 791 section 3.1)
+_PLAIN_START: Final = bytes((_PLAIN,))
 _SLOT: Final = 1600  # a packet of 1500 bytes, in whole cache lines, an odd number of them
-_ECN: Final = np.uint8(3)  # of the TOS octet (RFC 3168 section 5)
+_ECN_BITS: Final = 3
+_ECN: Final = np.uint8(_ECN_BITS)  # of the TOS octet (RFC 3168 section 5)
 _TRAFFIC_CLASS: Final = (socket.IPPROTO_IPV6, linux.IPV6_TCLASS)
 _PACKET_INFO: Final = (socket.IPPROTO_IPV6, linux.IPV6_PKTINFO)
 
@@ -149,6 +151,10 @@ class RawLink(SocketLink):
         count = self._arrivals()
         if not count:
             return ()
+        if count == 1 and self._control is None and self._screen is None and self._version == 4:
+            single = self._single()
+            if single is not None:
+                return (single,)
         batch = self._repeats.match(count) if self._screen is None else None
         if batch is None:
             batch = self._examined(count)
@@ -180,6 +186,20 @@ class RawLink(SocketLink):
         if is_plain and batch.timestamps is None and int(lengths[0]) <= self._table.slot_size:
             self._repeats.remember(batch)
         return batch
+
+    def _single(self) -> ReceivedBatch | None:
+        """The batch of the only packet when that is a plain one."""
+        first = self._table.first()
+        if first is None or not first[0].startswith(_PLAIN_START):
+            return None
+        packet, _, name = first
+        destination = self._local_addr if self._bound else self._codec.address_of_ip(packet[16:20])
+        data = packet[_IPV4_HEADER:]
+        self._stats.received += 1
+        self._stats.received_bytes += len(data)
+        return ReceivedBatch.arrival(
+            data, self._codec.decode(name), mark=packet[1] & _ECN_BITS, destination=destination
+        )
 
     def _shown(self, rows: NDArray[np.uint8], lengths: NDArray[np.int64]) -> list[bytes] | None:
         """What a filter sees of each arrival, while that matters."""

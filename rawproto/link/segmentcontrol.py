@@ -65,9 +65,10 @@ class SegmentControl:
         control = self._table.control[:count].tobytes()
         width = self._table.control.shape[1]
         lengths = self._table.control_lengths[:count].tolist()
-        return [self._told(control[row * width : row * width + length]) for row, length in enumerate(lengths)]
+        return [self.told(control[row * width : row * width + length]) for row, length in enumerate(lengths)]
 
-    def _told(self, control: bytes) -> Told:
+    def told(self, control: bytes) -> Told:
+        """What the control messages ``control`` say."""
         told = self._known.get(control)
         if told is None:
             told = self._parse(control)

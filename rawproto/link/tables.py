@@ -242,6 +242,11 @@ class ReceiveTable:
         self._flat = self._messages.view(np.uint64).reshape(slots, -1)
         self._pristine = self._flat.copy()
         self._rows = rows
+        # For messages that come alone: plain views, a tenth of the price of arrays.
+        self._first_length = self.lengths[:1].data
+        self._first_control_length = self.control_lengths[:1].data
+        self._first_control = self.control[0].data
+        self._first_name = self.names[0].data
         self._set_slot_size(slot_size)
 
     def _set_slot_size(self, slot_size: int) -> None:
@@ -256,16 +261,29 @@ class ReceiveTable:
         self._spill = np.empty((self.slots, spill_size), dtype=np.uint8)
         self._iovecs["base"][:, 1] = address_of(self._spill) + self._rows * spill_size
         self._iovecs["len"][:, 1] = spill_size
+        self._first_slot = self.flat[:slot_size].data
         self._flat[:] = self._pristine
         self._messages["hdr"]["iovlen"] = 2 if spill_size else 1
         self._pristine = self._flat.copy()
+        self._first = self._messages[:1].view(np.uint8).data
+        self._first_pristine = self._first.tobytes()
 
     def reset(self, count: int) -> None:
         """Make the table ready for another call after one that used ``count`` messages."""
         if self._wanted_slot_size != self.slot_size:
             self._set_slot_size(self._wanted_slot_size)
+        elif count == 1:
+            self._first[:] = self._first_pristine
         else:
             self._flat[:count] = self._pristine[:count]
+
+    def first(self) -> tuple[bytes, bytes, bytes] | None:
+        """Datagram, control messages and source of the first message, or None when it is longer than its slot."""
+        length = self._first_length[0]
+        if length > self.slot_size:
+            return None
+        control = self._first_control[: self._first_control_length[0]].tobytes()
+        return self._first_slot[:length].tobytes(), control, self._first_name.tobytes()
 
     def rows(self, count: int, longest: int) -> NDArray[np.uint8]:
         """The first ``count`` datagrams as rows of at least ``longest`` bytes, the longest of them.

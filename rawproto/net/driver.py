@@ -59,7 +59,12 @@ class Driver(abc.ABC):
 
     def commanded(self, now: int) -> None:
         """A command was given to the core: send what follows from it, and see that its timers are kept."""
-        self._guarded(self.pump.transmit, now)
+        try:
+            self.pump.transmit(now)
+            self._tell()
+        except Exception as error:
+            self._broke(error)
+        self.settle()
         self._rearm()
 
     def settle(self) -> None:
@@ -71,21 +76,18 @@ class Driver(abc.ABC):
 
     def turn(self, events: int) -> None:
         """One round after a wait in which the link showed ``events``."""
-        self._guarded(self._pump_turn, events)
-
-    def _pump_turn(self, events: int) -> None:
-        self.pump.turn(events, time.monotonic_ns())
-
-    def _guarded(self, step: Callable[[int], None], argument: int) -> None:
-        """Run a step of the pump and tell the application; a fault in it breaks the driver, not the process."""
         try:
-            step(argument)
+            self.pump.turn(events, time.monotonic_ns())
             self._tell()
         except Exception as error:
-            if not self.stopped:
-                logger.exception("the driver of %s broke", self.link.network)
-                self.break_off(ConnectionAborted(f"the driver broke: {error!r}"))
+            self._broke(error)
         self.settle()
+
+    def _broke(self, error: Exception) -> None:
+        """A fault in a step of the pump breaks the driver, not the process."""
+        if not self.stopped:
+            logger.exception("the driver of %s broke", self.link.network)
+            self.break_off(ConnectionAborted(f"the driver broke: {error!r}"))
 
     def _tell(self) -> None:
         while (core := self.endpoint.poll_event()) is not None:

@@ -6,6 +6,9 @@ import ctypes
 import errno
 import os
 import select
+import time
+
+from rawproto.link.busypoll import WINDOW, Eagerness
 
 __all__ = ["POLLERR", "POLLIN", "POLLOUT", "Poller"]
 
@@ -34,7 +37,7 @@ _ppoll.argtypes = [ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_vo
 class Poller:
     """One descriptor and an eventfd to wait on; one thread waits at a time, any thread may :meth:`wake` it."""
 
-    __slots__ = ("_events", "_fds", "_poll", "_timeout", "_wakefd")
+    __slots__ = ("_eagerness", "_events", "_fds", "_poll", "_timeout", "_wakefd")
 
     def __init__(self, fd: int, events: int = POLLIN) -> None:
         self._wakefd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -44,6 +47,7 @@ class Poller:
         self._poll = select.poll()
         self._poll.register(fd, events)
         self._poll.register(self._wakefd, POLLIN)
+        self._eagerness = Eagerness()
 
     def watch(self, events: int) -> None:
         """Wait for ``events`` (POLLIN, POLLOUT or both) of the descriptor from now on."""
@@ -55,19 +59,40 @@ class Poller:
     def wait(self, timeout: int | None) -> int:
         """Wait at most ``timeout`` nanoseconds; the descriptor's events (POLLIN, POLLERR, ...), 0 for none.
 
-        A signal may end the wait early: callers look again at what they wait for.
+        A signal may end the wait early: callers look again at what they wait for. While packets come fast it looks
+        again for a moment before it sleeps, see :mod:`rawproto.link.busypoll`.
         """
         if self._wakefd < 0:
             return 0
+        if timeout is not None and timeout <= WINDOW:
+            return self._fine_wait(max(timeout, 0))
+        eagerness, clock = self._eagerness, time.monotonic_ns
+        begin = clock()
+        if eagerness.decide():
+            poll, until = self._poll.poll, begin + WINDOW
+            while (now := clock()) < until:
+                if ready := poll(0):
+                    eagerness.looking_paid()
+                    return self._found(ready)
+            eagerness.looking_was_vain()
+            if timeout is not None:
+                timeout -= now - begin
+            begin = now
         if timeout is None or timeout >= _FINE:
-            found = 0
-            for fd, events in self._poll.poll(None if timeout is None else timeout // MILLISECOND):
-                if fd == self._wakefd:
-                    self._clear()
-                else:
-                    found = events
-            return found
-        return self._fine_wait(max(timeout, 0))
+            found = self._found(self._poll.poll(None if timeout is None else timeout // MILLISECOND))
+        else:
+            found = self._fine_wait(max(timeout, 0))
+        eagerness.slept(clock() - begin)
+        return found
+
+    def _found(self, ready: list[tuple[int, int]]) -> int:
+        found = 0
+        for fd, events in ready:
+            if fd == self._wakefd:
+                self._clear()
+            else:
+                found = events
+        return found
 
     def _fine_wait(self, timeout: int) -> int:
         # The timeouts of this path are below a second: no division is needed.

@@ -21,6 +21,9 @@ BATCHES_A_TURN = 4
 """Batches sent before datagrams are looked for again: acknowledgements must not wait behind a full window."""
 
 
+_ARRIVED = POLLIN | POLLERR
+
+
 class Pump:
     """A protocol and its link. ``now`` is ``time.monotonic_ns`` throughout."""
 
@@ -42,7 +45,7 @@ class Pump:
         """One round after a wait in which the link showed ``events`` (POLLIN, POLLERR, ...)."""
         deadline = self.protocol.poll_timeout()
         due = deadline is not None and deadline <= now
-        if events & (POLLIN | POLLERR) or due:
+        if due or events & _ARRIVED:
             # With a timer due the datagrams that wait go first: an acknowledgement may be among them.
             self._receive(events, now)
         if due:
@@ -62,11 +65,14 @@ class Pump:
         self.more = False
         if self._unsent is not None and not self._send(self._unsent):
             return
+        poll, send = self.protocol.poll_transmit, self.link.send
         for _ in range(BATCHES_A_TURN):
-            transmit = self.protocol.poll_transmit(now)
+            transmit = poll(now)
             if transmit is None:
                 return
-            if not self._send(transmit):
+            taken = send(transmit)
+            if taken < len(transmit.batch):
+                self._unsent = _rest(transmit, taken)
                 return
         self.more = True
 

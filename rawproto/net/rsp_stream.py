@@ -34,6 +34,7 @@ class RSPStream(Stream):
         self.remote_addr = RSPAddr(address.ip, port, address.zone)
         self._driver = driver
         self._core = core
+        self._incoming = core.incoming
         self._low_water = min(WRITE_LOW_WATER, driver.endpoint.config.send_buffer // 4)
         self._traced = False
         self._closing_gently = False
@@ -58,8 +59,8 @@ class RSPStream(Stream):
 
     def can_read(self) -> bool:
         """A read has bytes, the end, or an error to give."""
-        core = self._core
-        return core.readable > 0 or core.at_eof or self.over()
+        incoming = self._incoming
+        return incoming.next > incoming.read_offset or incoming.at_end or self.over()
 
     def can_write(self) -> bool:
         """A write has room, or an error to give."""
@@ -87,7 +88,8 @@ class RSPStream(Stream):
             if core.readable and driver.broken is None:
                 now = time.monotonic_ns()
                 data = core.read(n, now)
-                driver.commanded(now)
+                if driver.endpoint.busy:
+                    driver.commanded(now)
                 return data
             if core.at_eof:
                 return b""
@@ -102,7 +104,8 @@ class RSPStream(Stream):
             if core.readable and driver.broken is None:
                 now = time.monotonic_ns()
                 count = core.readinto(view, now)
-                driver.commanded(now)
+                if driver.endpoint.busy:
+                    driver.commanded(now)
                 return count
             if core.at_eof:
                 return 0

@@ -190,8 +190,7 @@ class ThreadDriver(Driver):
 
     def _poll_and_turn(self, poller: Poller, side: DriverSide | None) -> None:
         """Wait without the lock for the link, a timer or the deadline of ``side``; then do what is to be done."""
-        until = self.pump.wait_until()
-        self._waiting_until = until
+        until = self._waiting_until = self.pump.wait_until()
         deadline = None if side is None else side.until
         if deadline is not None and (until is None or deadline < until):
             until = deadline
@@ -213,8 +212,10 @@ class ThreadDriver(Driver):
 
     def _rearm(self) -> None:
         """Wake whoever polls if it would sleep beyond the next timeout."""
+        if not self._polling:
+            return
         due = self.pump.wait_until()
-        if not self._polling or due is None:
+        if due is None:
             return
         if self._waiting_until is None or due < self._waiting_until or self.pump.blocked:
             self._waiting_until = due

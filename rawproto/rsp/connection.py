@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rawproto.rsp.config import RSPConfig
     from rawproto.rsp.listener import Listener
+    from rawproto.rsp.receive_stream import ReceiveStream
     from rawproto.rsp.trace import Trace
     from rawproto.wire.batch import Transmit
 
@@ -147,6 +148,11 @@ class Connection:
     def memory(self) -> int:
         """Bytes held for data received."""
         return self._core.receiver.stream.memory
+
+    @property
+    def incoming(self) -> ReceiveStream:
+        """What has arrived, for who has to look at it often."""
+        return self._core.receiver.stream
 
     @property
     def at_eof(self) -> bool:

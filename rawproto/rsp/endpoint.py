@@ -149,6 +149,11 @@ class Endpoint(Protocol):
         return list(self._directory)
 
     @property
+    def busy(self) -> bool:
+        """A connection may have something to send since it was last polled."""
+        return self._schedule.first() is not None
+
+    @property
     def idle(self) -> bool:
         """No connection and no listener is left."""
         return not self._directory and not self._strangers.listeners
