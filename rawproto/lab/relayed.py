@@ -95,6 +95,11 @@ class RelayedLink(LabLink):
         """The one in which the relay stands."""
         return (self.namespace.ident,)
 
+    @property
+    def process_id(self) -> int:
+        """Of the relay."""
+        return self._process.pid
+
     def _start(self, children: Children, mtu: int) -> None:
         control, its_control = socket.socketpair()
         questions, its_questions = socket.socketpair()
