@@ -54,12 +54,14 @@ class Page:
         self.path = path
         self.hosts = hosts
         self.folder = folder
-        self.names: dict[str, Any] = {"__name__": "page"}
+        self.names: dict[str, Any] = {"__name__": "page", "EXAMPLES": str(ROOT / "docs" / "examples")}
         self.printed = ""
         self.running: list[subprocess.Popen[bytes]] = []
         self.background = folder / ".background"
         search = f"{Path(sys.executable).parent}:{ROOT / '.venv/bin'}:{os.environ['PATH']}:/usr/sbin:/sbin"
         self.environment = {**os.environ, "PATH": search, "COLUMNS": "120", "TERM": "dumb", "NO_COLOR": "1"}
+        # There is no network to install anything from.
+        self.environment["MAKEFLAGS"] = "-o .venv/.installed"
 
     def run(self, block: Block) -> None:
         """Run one block, whatever it is."""
