@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -616,3 +617,26 @@ def test_write_many_writes_what_single_writes_do(tmp_path: Path) -> None:
 
 def test_datagram_is_what_the_samples_say() -> None:
     assert Datagram.parse(SAMPLES["dns"])[UDP].dport == 53
+
+
+def test_the_ladder_in_the_documentation_is_what_the_program_draws() -> None:
+    page = Path(__file__).parents[2] / "docs" / "ladder.py"
+    spec = importlib.util.spec_from_file_location("docs_ladder", page)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text = module.PAGE.read_text(encoding="utf-8")
+    assert module.screen() in text
+    assert module.filled(text) == text, "run: python docs/ladder.py"
+    arrows = [re.sub("[─┄]", "", line.partition("│")[2]) for line in module.screen().splitlines()[2:]]
+    assert [arrow.split()[0].strip("◀✗") or arrow.split()[1] for arrow in arrows[:4]] == [
+        "SYN",
+        "COOKIE",
+        "CONFIRM",
+        "DATA",
+    ]
+    assert [arrow.rpartition("│")[2].strip() for arrow in arrows if not arrow.endswith("│")] == [
+        "lost",
+        "sent again",
+    ]
