@@ -1,6 +1,6 @@
 """The ladder in docs/tools.md: a connection of the simulator, captured at both ends of a link that loses one packet.
 
-``python docs/ladder.py`` makes the capture and the page anew, in virtual time and from a seed: the same on every machine.
+``python docs/ladder.py`` makes the capture and the page anew, in virtual time and from a seed: everywhere the same.
 A test holds that the page shows what the program draws of the capture.
 """
 
