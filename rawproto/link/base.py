@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from rawproto.wire.batch import ReceivedBatch, Transmit
+    from rawproto.wire.batch import Batch, ReceivedBatch, Transmit
     from rawproto.wire.icmp_error import ICMPError
 
 __all__ = ["BATCH", "Link", "LinkStats"]
@@ -93,6 +93,15 @@ class Link(abc.ABC):
         datagram refused for its own sake (too large, no route, firewall) is counted in ``send_refused``, noted
         for :meth:`send_errors`, counts as taken and does not stop the rest.
         """
+
+    def send_each(self, batch: Batch, destinations: Sequence[Any]) -> int:
+        """As :meth:`send`, each datagram to a destination of its own."""
+        from rawproto.wire.batch import Batch, Transmit
+
+        for index, destination in enumerate(destinations):
+            if not self.send(Transmit(Batch.single(batch.datagram(index)), destination)):
+                return index
+        return len(batch)
 
     @abc.abstractmethod
     def receive(self) -> Sequence[ReceivedBatch]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from rawproto.link.base import LinkStats
 
-__all__ = ["FULL", "Sender", "is_writable"]
+__all__ = ["FULL", "Scatter", "Sender", "is_writable"]
 
 _NOTED: Final = 64
 _CAPACITY: Final = 64
@@ -153,6 +153,20 @@ class Sender:
             os.strerror(number), op="send", network=self._network, remote=self._destination, errno=number
         )
         self._noted.append(error)
+
+
+class Scatter(Sender):
+    """Sends each datagram of a batch to a destination of its own."""
+
+    def send_each(self, batch: Batch, names: NDArray[np.uint8]) -> int:
+        """Send the datagrams to the sockaddrs ``names``, uint8 (n, size), and return how many are settled."""
+        count = min(len(batch), MAX_MESSAGES)
+        names = np.ascontiguousarray(names[:count])
+        self._load(contiguous(batch), count, b"")
+        self._table.set_destinations(names)
+        settled = self._push(0, count)
+        self._stats.send_refused += count - settled
+        return settled
 
 
 def is_writable(fd: int) -> bool:

@@ -17,6 +17,9 @@ from rawproto.addr import IP, IPAddr, UDPAddr
 from rawproto.errors import AddrError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from rawproto.link.linux import Interfaces
 
 __all__ = ["SOCKADDR_SIZE", "AddressCodec"]
@@ -24,6 +27,8 @@ __all__ = ["SOCKADDR_SIZE", "AddressCodec"]
 _IN: Final = struct.Struct("=H2s4s8x")
 _IN6: Final = struct.Struct("=H2s4x16sI")
 SOCKADDR_SIZE: Final = {4: _IN.size, 6: _IN6.size}
+_IP_AT: Final = {4: slice(4, 8), 6: slice(8, 24)}
+_NO_PORT: Final = bytes(2)
 # A flood from forged sources must not grow the caches without end.
 _CACHE_LIMIT: Final = 4096
 
@@ -67,6 +72,23 @@ class AddressCodec:
                 self._decoded.clear()
             self._decoded[packed] = address
         return address
+
+    def keys(self, names: NDArray[np.uint8]) -> list[bytes]:
+        """What tells each of the sockaddrs ``names``, uint8 (n, size), from others: IP, port (2 bytes) and zone."""
+        raw = names.tobytes()
+        size, ip = self.size, _IP_AT[self.version]
+        starts = range(0, len(raw), size)
+        if not self._ports:
+            found = [raw[at + ip.start : at + ip.stop] + _NO_PORT for at in starts]
+        else:
+            found = [raw[at + ip.start : at + ip.stop] + raw[at + 2 : at + 4] for at in starts]
+        if self.version == 6 and names[:, 24:28].any():
+            zones = [int.from_bytes(raw[at + 24 : at + 28], sys.byteorder) for at in starts]
+            found = [
+                key + self.interface(zone).encode() if zone else key
+                for key, zone in zip(found, zones, strict=True)
+            ]
+        return found
 
     def from_tuple(self, name: tuple[Any, ...]) -> Any:
         """The address in a tuple as the socket module gives it: (text, port) or (text, port, flow, scope)."""

@@ -14,7 +14,8 @@ from rawproto.link.errqueue import ErrorQueue
 from rawproto.link.linux import Interfaces
 from rawproto.link.probe import PathProbe
 from rawproto.link.screen import Screen
-from rawproto.link.sender import Sender
+from rawproto.link.sender import Scatter, Sender
+from rawproto.link.sources import SourceList
 from rawproto.link.tables import MAX_MESSAGES
 from rawproto.wire.batch import ReceivedBatch
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from rawproto.link.sockaddr import AddressCodec
     from rawproto.link.tables import ReceiveTable
-    from rawproto.wire.batch import Transmit
+    from rawproto.wire.batch import Batch, Transmit
     from rawproto.wire.icmp_error import ICMPError
 
 __all__ = ["RECEIVE_BUFFER", "SEND_BUFFER", "SocketLink"]
@@ -73,6 +74,7 @@ class SocketLink(Link):
         self._drops_seen = options.kernel_drops(sock)
         self._error_queue = error_queue or ErrorQueue(sock, version, self._stats, codec)
         self._sender = self._make_sender()
+        self._scatter: Scatter | None = None
         self._ecn = 0
         self._last_destination: Any = None
         self._last_sockaddr = b""
@@ -106,6 +108,16 @@ class SocketLink(Link):
             self._last_sockaddr = self._codec.encode(destination)
             self._last_destination = destination
         return self._sender.send(transmit.batch, self._last_sockaddr, destination)
+
+    def send_each(self, batch: Batch, destinations: Sequence[Any]) -> int:
+        """See :meth:`Link.send_each`; what goes back where it came from costs no address objects."""
+        if not isinstance(destinations, SourceList):
+            return super().send_each(batch, destinations)
+        if self._ecn:
+            self._set_ecn(0)
+        if self._scatter is None:
+            self._scatter = Scatter(self._fd, self._network, self._stats, self._error_queue.drain)
+        return self._scatter.send_each(batch, destinations.names)
 
     def _set_ecn(self, ecn: int) -> None:
         """Mark what is sent from now on; one system call whenever the mark changes, none otherwise."""
@@ -199,6 +211,8 @@ class SocketLink(Link):
             self.stats()
             self._fd = -1
             self._sender.close()
+            if self._scatter is not None:
+                self._scatter.close()
             self._sock.close()
             self._probe.close()
             if self._screen is not None:

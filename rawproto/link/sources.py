@@ -35,6 +35,19 @@ class SourceList(Sequence[Any]):
             return [self._codec.decode(row.tobytes()) for row in self._names[index]]
         return self._codec.decode(self._names[index].tobytes())
 
+    def take(self, indexes: Sequence[int]) -> SourceList:
+        """Some of them, as copies."""
+        return SourceList(self._names[list(indexes)], self._codec)
+
+    def keys(self) -> list[bytes]:
+        """See :class:`rawproto.wire.batch.Keyed`."""
+        return self._codec.keys(self._names)
+
+    @property
+    def names(self) -> NDArray[np.uint8]:
+        """Their socket addresses, uint8 (n, size)."""
+        return self._names
+
 
 class Sources:
     """Reads the name column of a receive table."""

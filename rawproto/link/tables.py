@@ -115,6 +115,13 @@ class SendTable:
             self.serial += 1
         self._sockaddr = sockaddr
 
+    def set_destinations(self, names: NDArray[np.uint8]) -> None:
+        """Each message goes to its own row of ``names``, sockaddrs of one size, which must live on."""
+        count, size = names.shape
+        headers = self._messages["hdr"]
+        headers["name"][:count] = address_of(names) + self._rows[:count] * names.strides[0]
+        self._name_lengths[:] = size
+
     def load(self, batch: Batch, pieces: int = 1) -> None:
         """Point the first messages at the datagrams of ``batch``, which must live on.
 

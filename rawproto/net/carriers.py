@@ -108,6 +108,7 @@ class Registry(Generic[D]):
                 overhead=overhead(network, version),
                 carrier_checks=network.transport == "rsp+udp",
                 batch_size=link.batch_size,
+                together=True,
                 neighbours=neighbours,
                 now=time.monotonic_ns(),
             )

@@ -77,6 +77,10 @@ class Pump:
         self.more = True
 
     def _send(self, transmit: Transmit) -> bool:
+        if transmit.destinations is not None:
+            # Answers to strangers: what does not fit is lost, and they ask again.
+            self.link.send_each(transmit.batch, transmit.destinations)
+            return True
         taken = self.link.send(transmit)
         if taken >= len(transmit.batch):
             self._unsent = None

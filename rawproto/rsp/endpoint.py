@@ -23,14 +23,14 @@ from rawproto.rsp.schedule import Schedule
 from rawproto.rsp.state import State
 from rawproto.rsp.stats import EndpointStats
 from rawproto.rsp.strangers import Neighbours, Strangers
+from rawproto.rsp.syn_batch import WORTH_IT
 from rawproto.rsp.trace import Trace
 from rawproto.rsp.train import Train, recognise
-from rawproto.wire.batch import Batch, Transmit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from rawproto.wire.batch import ReceivedBatch
+    from rawproto.wire.batch import ReceivedBatch, Transmit
     from rawproto.wire.icmp_error import ICMPError
 
 __all__ = ["Endpoint", "Neighbours"]
@@ -52,6 +52,7 @@ class Endpoint(Protocol):
         overhead: bytes of the link's own headers, by which an IP datagram is larger.
         carrier_checks: the link has a checksum over the payload (UDP), so that RSP's own may be left out.
         batch_size: how many datagrams of so many bytes the link best takes at once.
+        together: the driver sends batches whose datagrams have a destination each (see ``Transmit.destinations``).
         neighbours: other endpoints that get copies of the same packets, as on raw sockets; None for none.
         now: the clock's time, ns.
     """
@@ -65,6 +66,7 @@ class Endpoint(Protocol):
         overhead: int = DEFAULT_OVERHEAD,
         carrier_checks: bool = False,
         batch_size: Callable[[int], int] | None = None,
+        together: bool = False,
         neighbours: Neighbours | None = None,
         now: int = 0,
     ) -> None:
@@ -85,6 +87,7 @@ class Endpoint(Protocol):
             entropy=entropy,
             max_datagram=self._max_datagram,
             carrier_checks=carrier_checks,
+            together=together,
             neighbours=neighbours,
             directory=self._directory,
             ports=self._ports,
@@ -232,7 +235,10 @@ class Endpoint(Protocol):
             if connection.state is not State.SYN_SENT:
                 self._handle_data(connection, batch, first, stop, now)
             return
-        for index in range(first, stop):
+        rows: Sequence[int] = range(first, stop)
+        if kind is Kind.SYN and len(rows) >= WORTH_IT:
+            rows = self._strangers.on_syns(batch, first, stop, now)
+        for index in rows:
             self._handle_packet(
                 kind, connection, identifier, batch.datagram(index), batch.source_of(index), now
             )
@@ -321,7 +327,7 @@ class Endpoint(Protocol):
     def poll_transmit(self, now: int) -> Transmit | None:
         """The next batch of any connection; answers to strangers first."""
         if (reply := self._strangers.replies.pop()) is not None:
-            return Transmit(Batch.single(reply[0]), reply[1])
+            return reply
         while (connection := self._schedule.first()) is not None:
             transmit = connection.poll_transmit(now)
             if transmit is not None:

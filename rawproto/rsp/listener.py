@@ -44,6 +44,11 @@ class Listener:
         """No further connection may wait."""
         return len(self._waiting) >= self.backlog
 
+    @property
+    def asks(self) -> bool:
+        """Whether :meth:`admits` ever says no."""
+        return self._admit is not None
+
     def admits(self, address: Any) -> bool:
         """Whether a dialer at ``address`` may connect; asked before anything is kept for it."""
         return self._admit is None or self._admit(address)

@@ -11,9 +11,13 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 from rawproto.protocol import SECOND
+from rawproto.wire.batch import Batch, Transmit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Replies"]
 
@@ -22,17 +26,23 @@ RESETS_A_SOURCE = 100
 MAX_SOURCES = 1024
 """Most addresses that get resets in one second: bounds memory and work under a flood with forged sources."""
 MAX_WAITING = 1024
-"""Answers that wait to be sent; the driver takes them before anything else."""
+"""Answers, or batches of them, that wait to be sent; the driver takes them before anything else."""
 
 
 class Replies:
-    """A queue of (packet, destination) with a limit for resets."""
+    """A queue of answers with a limit for resets.
 
-    __slots__ = ("_entropy", "_limit", "_second", "_told", "_waiting")
+    Args:
+        entropy: gives that many unpredictable bytes.
+        together: answers to many may be one Transmit with a destination each; else they are taken apart.
+    """
 
-    def __init__(self, entropy: Callable[[int], bytes]) -> None:
+    __slots__ = ("_entropy", "_limit", "_second", "_together", "_told", "_waiting")
+
+    def __init__(self, entropy: Callable[[int], bytes], *, together: bool = False) -> None:
         self._entropy = entropy
-        self._waiting: deque[tuple[bytes, Any]] = deque()
+        self._together = together
+        self._waiting: deque[Transmit] = deque()
         self._told: Counter[Hashable] = Counter()
         self._second = -1
         self._limit = 0
@@ -44,8 +54,19 @@ class Replies:
         """Queue a COOKIE; false when too many answers wait."""
         if len(self._waiting) >= MAX_WAITING:
             return False
-        self._waiting.append((packet, destination))
+        self._waiting.append(Transmit(Batch.single(packet), destination))
         return True
+
+    def cookies(self, rows: NDArray[np.uint8], destinations: Sequence[Any]) -> int:
+        """Queue a COOKIE a row; returns how many were taken."""
+        room = MAX_WAITING - len(self._waiting)
+        if self._together:
+            if room > 0:
+                self._waiting.append(Transmit(Batch(rows), None, destinations=destinations))
+            return len(rows) if room > 0 else 0
+        pairs = list(zip(rows, destinations, strict=True))[: max(room, 0)]
+        self._waiting.extend(Transmit(Batch.single(row.tobytes()), to) for row, to in pairs)
+        return len(pairs)
 
     def may_reset(self, destination: Hashable, now: int) -> bool:
         """Whether ``destination`` may be sent one more reset; counts it."""
@@ -62,8 +83,8 @@ class Replies:
 
     def reset(self, packet: bytes, destination: Any) -> None:
         """Queue a RESET that :meth:`may_reset` allowed."""
-        self._waiting.append((packet, destination))
+        self._waiting.append(Transmit(Batch.single(packet), destination))
 
-    def pop(self) -> tuple[bytes, Any] | None:
+    def pop(self) -> Transmit | None:
         """The oldest answer, or None."""
         return self._waiting.popleft() if self._waiting else None

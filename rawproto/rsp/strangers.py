@@ -9,17 +9,23 @@ from __future__ import annotations
 import typing
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rawproto.rsp import integrity
 from rawproto.rsp.cookie import CookieJar
-from rawproto.rsp.handshake import Terms, choose, cookie_context, hello_packet, wishes
+from rawproto.rsp.handshake import Terms, address_key, choose, cookie_context, hello_packet, wishes
 from rawproto.rsp.header import VERSION, Common, Hello, Kind, Reset, RSPFlags
 from rawproto.rsp.reasons import Reason
 from rawproto.rsp.rendezvous import Meeting, meeting
 from rawproto.rsp.replies import Replies
 from rawproto.rsp.state import State
+from rawproto.rsp.syn_batch import answers, plain_syns, sound
+from rawproto.wire.batch import Keyed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from rawproto.rsp.config import RSPConfig
     from rawproto.rsp.connection import Connection
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from rawproto.rsp.listener import Listener
     from rawproto.rsp.ports import Ports
     from rawproto.rsp.stats import EndpointStats
+    from rawproto.wire.batch import ReceivedBatch
 
 __all__ = ["Neighbours", "Strangers"]
 
@@ -49,6 +56,7 @@ class Strangers:
         entropy: gives that many unpredictable bytes.
         max_datagram: largest datagram taken.
         carrier_checks: the link has a checksum over the payload.
+        together: answers to many may be one Transmit.
         neighbours: other endpoints that get copies of the same packets.
         directory: the endpoint's connections.
         ports: the endpoint's ports.
@@ -79,6 +87,7 @@ class Strangers:
         entropy: Callable[[int], bytes],
         max_datagram: int,
         carrier_checks: bool,
+        together: bool,
         neighbours: Neighbours | None,
         directory: Directory,
         ports: Ports,
@@ -90,7 +99,7 @@ class Strangers:
         """By port."""
         self.features = wishes(config, carrier_checks)
         """What this side offers in a handshake."""
-        self.replies = Replies(entropy)
+        self.replies = Replies(entropy, together=together)
         self._config = config
         self._max_datagram = max_datagram
         self._carrier_checks = carrier_checks
@@ -131,6 +140,32 @@ class Strangers:
             self._answer_syn(cookie_context(source, theirs), None, theirs, source, len(packet), now)
         else:
             self._on_confirm(listener, hello, Terms.of(hello), source, now)
+
+    def on_syns(self, batch: ReceivedBatch, first: int, stop: int, now: int) -> list[int]:
+        """SYNs, the rows ``first`` to ``stop``: answers the plain ones together; returns the rows that are left."""
+        head, lengths = batch.head[first:stop], batch.head_lengths[first:stop]
+        if head.shape[1] < Hello.size:
+            return list(range(first, stop))
+        ports = [port for port in self.listeners if self._directory.dialed_from(port) is None]
+        hellos, plain = plain_syns(head, lengths, ports)
+        rest = (np.flatnonzero(~plain) + first).tolist()
+        good = plain & sound(hellos)
+        self._stats.corrupted += int(np.count_nonzero(plain & ~good))
+        rows = np.flatnonzero(good)
+        if any(self.listeners[port].asks for port in ports):
+            admitted = [self._admitted(hellos, batch, first, row) for row in rows.tolist()]
+            self._stats.not_admitted += len(rows) - sum(admitted)
+            rows = rows[admitted]
+        if len(rows):
+            sources = batch.sources_of((rows + first).tolist())
+            keys = sources.keys() if isinstance(sources, Keyed) else [address_key(each) for each in sources]
+            ours = self._terms(Terms(0, 0, 0, 0, 0, 0), 0, self.features)
+            made = answers(hellos[rows], keys, ours, self._jar, now)
+            self._stats.handshakes += self.replies.cookies(made, sources)
+        return rest
+
+    def _admitted(self, hellos: NDArray[np.void], batch: ReceivedBatch, first: int, row: int) -> bool:
+        return self.listeners[int(hellos["port"][row])].admits(batch.source_of(first + row))
 
     def _terms(self, theirs: Terms, identifier: int, features: int) -> Terms:
         """What this side says of itself; before the accept it takes little."""

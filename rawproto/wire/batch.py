@@ -13,7 +13,7 @@ Shapes: n datagrams, rows of w bytes: ``head`` is uint8 (n, w), ``head_lengths``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Batch", "ReceivedBatch", "Transmit"]
+__all__ = ["Batch", "Keyed", "ReceivedBatch", "Transmit"]
 
 Bytes2D = "NDArray[np.uint8]"
 
@@ -119,14 +119,30 @@ class Transmit:
             sends (or copies) before it polls again.
         destination: address of the peer; whatever address type the link carries.
         ecn: ECN codepoint of the IP header, 0 to 3 (RFC 3168 section 5).
+        destinations: a destination for each datagram, where they have several; ``destination`` then means nothing.
+            A protocol makes such batches only for a driver that said it takes them.
     """
 
-    __slots__ = ("batch", "destination", "ecn")
+    __slots__ = ("batch", "destination", "destinations", "ecn")
 
-    def __init__(self, batch: Batch, destination: Any, ecn: int = 0) -> None:
+    def __init__(
+        self, batch: Batch, destination: Any, ecn: int = 0, *, destinations: Sequence[Any] | None = None
+    ) -> None:
         self.batch = batch
         self.destination = destination
         self.ecn = ecn
+        self.destinations = destinations
+
+
+@runtime_checkable
+class Keyed(Protocol):
+    """Senders that a link knows by their bytes and makes address objects of only when asked."""
+
+    def take(self, indexes: Sequence[int]) -> Sequence[Any]:
+        """Some of them, as copies."""
+
+    def keys(self) -> list[bytes]:
+        """For each its IP address packed, its port (2 bytes, 0 where the link has none) and its zone."""
 
 
 class ReceivedBatch(Batch):
@@ -207,6 +223,14 @@ class ReceivedBatch(Batch):
             destination=destination,
             ecn=None if ecn is None else np.asarray(ecn, dtype=np.uint8),
         )
+
+    def sources_of(self, indexes: Sequence[int]) -> Sequence[Any]:
+        """The senders of some of the datagrams; good for as long as one likes."""
+        if self.source is not None or self._sources is None:
+            return [self.source] * len(indexes)
+        if isinstance(self._sources, Keyed):
+            return self._sources.take(indexes)
+        return [self._sources[index] for index in indexes]
 
     def source_of(self, index: int) -> Any:
         """The sender of datagram ``index``."""
