@@ -7,9 +7,9 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from rawproto.link import linux
+from rawproto.link.checksums import checksum_state
 from rawproto.link.control import space
 from rawproto.link.received import ChecksumState, Received
-from rawproto.wire.sums import checksum
 
 if TYPE_CHECKING:
     from rawproto.addr import IPAddr
@@ -20,8 +20,6 @@ __all__ = ["ArrivalReader"]
 _LONGEST: Final = 65_535
 # Timestamps of both kinds, and the four messages of IPv6.
 _CONTROL: Final = space(16, 48, 4, 20, 4, 4)
-_ICMP: Final = 1
-_ICMPV6: Final = 58
 _INT: Final = struct.Struct("@i")
 _TIMESPEC: Final = struct.Struct("@qq")
 _INFO6: Final = struct.Struct("@16sI")  # struct in6_pktinfo: destination, interface (ipv6(7))
@@ -79,7 +77,7 @@ class ArrivalReader:
             header[1],
             0,
             timestamp,
-            ChecksumState.UNCHECKED if self._protocol != _ICMP else icmp_checksum(payload),
+            checksum_state(4, self._protocol, header[12:16], header[16:20], payload),
             4,
             self._protocol,
             header,
@@ -103,17 +101,12 @@ class ArrivalReader:
                 ip, index = _INFO6.unpack(data)
                 interface = self._codec.interface(index)
                 destination = self._codec.address_of_ip(ip, index)
-        # The kernel itself drops ICMPv6 with a wrong checksum before a raw socket sees it (RFC 3542 section 3.1).
-        state = ChecksumState.VALID if self._protocol == _ICMPV6 else ChecksumState.UNCHECKED
         payload = bytes(self._view[:size])
+        assert source.ip is not None
+        state = checksum_state(6, self._protocol, source.ip, destination.ip or bytes(16), payload)
         return Received(
             payload, source, destination, interface, ttl, tos, flow, timestamp, state, 6, self._protocol, b""
         )
-
-
-def icmp_checksum(payload: bytes) -> ChecksumState:
-    """ICMP's is the one checksum of IPv4 that is over the payload alone and always complete on arrival."""
-    return ChecksumState.BAD if checksum(payload) else ChecksumState.VALID
 
 
 def nanoseconds(timespec: bytes) -> int:

@@ -39,7 +39,10 @@ class LinkStats:
     received: int = 0
     received_bytes: int = 0
     kernel_drops: int = 0
-    """Arrived, but dropped for want of room in the socket's receive buffer (SO_RXQ_OVFL, PACKET_STATISTICS)."""
+    """Arrived, but dropped for want of room in the socket's receive buffer (SO_MEMINFO, sock_diag(7)).
+
+    The kernel counts what it joined as one: on a UDP link with offload a drop stands for up to 64 datagrams.
+    """
     truncated: int = 0
     bad_checksum: int = 0
     malformed: int = 0

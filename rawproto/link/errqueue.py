@@ -16,13 +16,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from rawproto.link import linux
+from rawproto.link.icmperrors import error_kind
 from rawproto.wire.icmp_error import ICMPError, ICMPErrorKind
 
 if TYPE_CHECKING:
     from rawproto.link.base import LinkStats
     from rawproto.link.sockaddr import AddressCodec
 
-__all__ = ["ErrorQueue", "error_kind"]
+__all__ = ["ErrorQueue"]
 
 _EXTENDED_ERROR: Final = struct.Struct("=IBBBxII")
 _TIMESPEC: Final = struct.Struct("@qq")
@@ -31,51 +32,6 @@ _CONTROL_SIZE: Final = 1024
 _QUOTE_SIZE: Final = 2048
 # Errors nobody asks for must not fill the memory.
 _KEPT: Final = 1024
-
-_KINDS: Final = {
-    # (version, type, code); RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1
-    (4, 3, 0): ICMPErrorKind.NETWORK_UNREACHABLE,
-    (4, 3, 1): ICMPErrorKind.HOST_UNREACHABLE,
-    (4, 3, 2): ICMPErrorKind.PROTOCOL_UNREACHABLE,
-    (4, 3, 3): ICMPErrorKind.PORT_UNREACHABLE,
-    (4, 3, 4): ICMPErrorKind.PACKET_TOO_BIG,
-    (4, 3, 5): ICMPErrorKind.HOST_UNREACHABLE,
-    (4, 3, 6): ICMPErrorKind.NETWORK_UNREACHABLE,
-    (4, 3, 7): ICMPErrorKind.HOST_UNREACHABLE,
-    (4, 3, 8): ICMPErrorKind.HOST_UNREACHABLE,
-    (4, 3, 9): ICMPErrorKind.PROHIBITED,
-    (4, 3, 10): ICMPErrorKind.PROHIBITED,
-    (4, 3, 11): ICMPErrorKind.NETWORK_UNREACHABLE,
-    (4, 3, 12): ICMPErrorKind.HOST_UNREACHABLE,
-    (4, 3, 13): ICMPErrorKind.PROHIBITED,
-    (4, 3, 14): ICMPErrorKind.PROHIBITED,
-    (4, 3, 15): ICMPErrorKind.PROHIBITED,
-    (4, 11, 0): ICMPErrorKind.TIME_EXCEEDED,
-    (4, 11, 1): ICMPErrorKind.REASSEMBLY_TIME_EXCEEDED,
-    # RFC 4443 section 3
-    (6, 1, 0): ICMPErrorKind.NETWORK_UNREACHABLE,
-    (6, 1, 1): ICMPErrorKind.PROHIBITED,
-    (6, 1, 2): ICMPErrorKind.NETWORK_UNREACHABLE,
-    (6, 1, 3): ICMPErrorKind.HOST_UNREACHABLE,
-    (6, 1, 4): ICMPErrorKind.PORT_UNREACHABLE,
-    (6, 1, 5): ICMPErrorKind.PROHIBITED,
-    (6, 1, 6): ICMPErrorKind.NETWORK_UNREACHABLE,
-    (6, 2, 0): ICMPErrorKind.PACKET_TOO_BIG,
-    (6, 3, 0): ICMPErrorKind.TIME_EXCEEDED,
-    (6, 3, 1): ICMPErrorKind.REASSEMBLY_TIME_EXCEEDED,
-    # An unrecognised next header is IPv6's way to say that nobody speaks the protocol (RFC 4443 section 3.4).
-    (6, 4, 1): ICMPErrorKind.PROTOCOL_UNREACHABLE,
-}
-_PARAMETER_PROBLEM: Final = {4: 12, 6: 4}
-
-
-def error_kind(version: int, icmp_type: int, code: int) -> ICMPErrorKind:
-    """What an ICMP (version 4) or ICMPv6 (version 6) error message of this type and code means."""
-    kind = _KINDS.get((version, icmp_type, code))
-    if kind is None:
-        parameter = icmp_type == _PARAMETER_PROBLEM[version]
-        kind = ICMPErrorKind.PARAMETER_PROBLEM if parameter else ICMPErrorKind.OTHER
-    return kind
 
 
 class ErrorQueue:

@@ -16,6 +16,10 @@ import platform
 import socket
 import struct
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Interfaces", "PathMTU", "recvmmsg", "sendmmsg", "sendto"]
 
@@ -112,6 +116,9 @@ PACKET_IGNORE_OUTGOING = 23
 PACKET_HOST = 0
 PACKET_OUTGOING = 4
 
+# struct msghdr (bits/socket.h), which struct mmsghdr begins with: name, its length, iovecs, their number, control
+# data, its length, flags; padded to whole pointers
+_MESSAGE_SIZE = struct.calcsize("@PIPNPNi0P")
 _IFCONF = struct.Struct("@iP")  # struct ifconf (linux/if.h)
 _ETHERNET_MTU = 1500
 
@@ -120,6 +127,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _sendmmsg = _libc.sendmmsg
 _sendmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
 _sendmmsg.restype = ctypes.c_int
+_sendmsg = _libc.sendmsg
+_sendmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
+_sendmsg.restype = ctypes.c_ssize_t
+_recvmsg = _libc.recvmsg
+_recvmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
+_recvmsg.restype = ctypes.c_ssize_t
 _recvmmsg = _libc.recvmmsg
 _recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
 _recvmmsg.restype = ctypes.c_int
@@ -142,6 +155,8 @@ def sendmmsg(fd: int, table: int, count: int, flags: int) -> int:
         if taken >= 0:
             return taken
         number = ctypes.get_errno()
+        if number == errno.ENOSYS:
+            return _one(_sendmsg, fd, table, flags)
         if number != errno.EINTR:
             return -number
 
@@ -163,6 +178,20 @@ def recvmmsg(fd: int, table: int, count: int, flags: int) -> int:
         arrived: int = _recvmmsg(fd, table, count, flags, None)
         if arrived >= 0:
             return arrived
+        number = ctypes.get_errno()
+        if number == errno.ENOSYS:
+            return _one(_recvmsg, fd, table, flags)
+        if number != errno.EINTR:
+            return -number
+
+
+def _one(call: Callable[[int, int, int], int], fd: int, table: int, flags: int) -> int:
+    """The first message alone, where a sandbox has no calls for many: 1, or the negated errno."""
+    while True:
+        size = call(fd, table, flags)
+        if size >= 0:
+            ctypes.c_uint.from_address(table + _MESSAGE_SIZE).value = size
+            return 1
         number = ctypes.get_errno()
         if number != errno.EINTR:
             return -number

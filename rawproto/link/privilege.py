@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
-from rawproto.errors import OpError
+from rawproto.errors import OpError, PrivilegeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,10 @@ helpers: Final[dict[int, Callable[[Callable[[], None]], None]]] = {}
 """Threads that this package runs beside the program's, by native id, each with what makes it call a function and waits
 until it did. The kernel lets no thread drop another's capabilities: these drop their own when the program does."""
 
+_WAYS_TO_BECOME: Final = (
+    "unset SUDO_UID and SUDO_GID to stay who you are: a user namespace with a single id has no other user to become",
+    "make the user namespace with a range of ids: newuidmap and newgidmap, or unshare --map-auto",
+)
 _PR_SET_NO_NEW_PRIVS: Final = 38  # linux/prctl.h
 _PR_CAP_AMBIENT: Final = 47
 _PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
@@ -79,6 +83,7 @@ def drop_privileges() -> None:
     privileges back. Calling it without any does nothing but make that sure. The threads of this package obey as well.
 
     Raises:
+        PrivilegeError: under sudo, but in a user namespace that does not have the user who called it.
         OpError: the process keeps root (it was not started by sudo) and the program has other threads with
             capabilities, which the kernel lets nobody else drop; or the kernel did not obey.
     """
@@ -90,9 +95,7 @@ def drop_privileges() -> None:
                 "there are other threads already; drop privileges before starting them", op="privileges"
             )
     if user is not None:
-        os.setgroups([])
-        os.setresgid(group, group, group)
-        os.setresuid(user, user, user)  # the kernel clears all capabilities of all threads with this
+        _become(user, group)
     for helper in list(helpers.values()):
         helper(_drop_in_this_thread)
     _drop_in_this_thread()
@@ -133,6 +136,15 @@ def _drop_in_this_thread() -> None:
     _checked(libc.capset(header, bytes(24)), "capset")
     if any(_capability_set(field) for field in ("CapEff", "CapPrm", "CapInh", "CapAmb")):
         raise OpError("the kernel left a capability in place", op="privileges")
+
+
+def _become(user: int, group: int) -> None:
+    try:
+        os.setgroups([])
+        os.setresgid(group, group, group)
+        os.setresuid(user, user, user)  # the kernel clears all capabilities of all threads with this
+    except OSError as error:
+        raise PrivilegeError(f"become user {user}, who called sudo", "CAP_SETUID", _WAYS_TO_BECOME) from error
 
 
 def _invoking_user() -> tuple[int | None, int]:

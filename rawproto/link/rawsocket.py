@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rawproto.link.base import LinkStats
     from rawproto.link.received import Received
     from rawproto.wire.batch import ReceivedBatch
+    from rawproto.wire.icmp_error import ICMPError
 
 __all__ = ["RawSocket"]
 
@@ -268,6 +269,13 @@ class RawSocket:
         taken = list(self._failed)
         self._failed.clear()
         return taken
+
+    def explain(self, error: ICMPError) -> DatagramError | None:
+        """``error``, which came some other way, with the datagram of this socket that caused it; None when none did.
+
+        Such errors come from raw ICMP sockets, see :func:`rawproto.link.icmperrors.read_error`.
+        """
+        return self._log.explain(error)
 
     def _collect(self) -> None:
         """Take the link's ICMP errors over, each with its datagram."""

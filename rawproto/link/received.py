@@ -18,7 +18,7 @@ class ChecksumState(enum.Enum):
     VALID = "valid"
     BAD = "bad"
     UNCHECKED = "unchecked"
-    """The protocol has none that the socket knows, or hardware is still to fill it in."""
+    """The protocol has none that the socket knows, its sender computed none, or hardware is still to fill it in."""
 
 
 class Received(NamedTuple):

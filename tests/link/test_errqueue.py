@@ -2,7 +2,7 @@
 
 import pytest
 
-from rawproto.link.errqueue import error_kind
+from rawproto.link.icmperrors import error_kind
 from rawproto.wire.icmp_error import ICMPError, ICMPErrorKind
 
 # RFC 792, RFC 1812 section 5.2.7.1; RFC 4443 section 3

@@ -18,23 +18,28 @@ needs_ip = pytest.mark.skipif(shutil.which("ip") is None, reason="iproute2 is no
 needs_tc = pytest.mark.skipif(shutil.which("tc") is None, reason="tc is not installed")
 
 
-def raw(host):
-    return RawLink(253, local=IPAddr(host.ip4))
+def raw(host, version=4):
+    return RawLink(253, version=version, local=IPAddr(ip_of(host, version)))
 
 
-def packet(host):
-    return PacketLink(253, local=IPAddr(host.ip4))
+def packet(host, version=4):
+    return PacketLink(253, local=IPAddr(ip_of(host, version)))
 
 
-def udp(host):
-    return UDPLink(UDPAddr(host.ip4, 0))
+def udp(host, version=4):
+    return UDPLink(UDPAddr(ip_of(host, version), 0))
+
+
+def ip_of(host, version):
+    return host.ip4 if version == 4 else host.ip6
 
 
 MAKERS = [raw, packet, udp]
 
 
 def send(link, datagrams, host):
-    to = UDPAddr(host.ip4, 9) if isinstance(link, UDPLink) else IPAddr(host.ip4)
+    ip = ip_of(host, 6 if "6" in link.network.partition(":")[0] else 4)
+    to = UDPAddr(ip, 9) if isinstance(link, UDPLink) else IPAddr(ip)
     return link.send(Transmit(Batch.from_datagrams(datagrams), to))
 
 
@@ -50,11 +55,14 @@ def pair(lab):
 
 
 @needs_ip
+@pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("make", MAKERS)
-def test_a_downed_interface(pair, make):
+def test_a_downed_interface(pair, make, version):
     a, b = pair
+    if version == 6:  # or the address goes with the interface
+        a.run(["sysctl", "-qw", "net.ipv6.conf.eth0.keep_addr_on_down=1"], check=True)
     with a:
-        link = make(a)
+        link = make(a, version)
     with link:
         assert send(link, [b"before"], b) == 1
         a.run(["ip", "link", "set", "eth0", "down"], check=True)
@@ -69,16 +77,17 @@ def test_a_downed_interface(pair, make):
         assert link.stats().sent == 2
 
 
+@pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("make", MAKERS)
-def test_a_removed_namespace(make):
+def test_a_removed_namespace(make, version):
     """The socket keeps its namespace alive, but nothing leads out of it any more."""
     with Lab() as lab:
         a, b = lab.hosts("a", "b")
         lab.link(a, b)
         with a:
-            link = make(a)
+            link = make(a, version)
         assert send(link, [b"before"], b) == 1
-        to = b.ip4
+        to = ip_of(b, version)
     with link:
         address = UDPAddr(to, 9) if make is udp else IPAddr(to)
         offered, errors = 1, []
@@ -103,12 +112,13 @@ def slow(host, limit):
 
 
 @needs_tc
+@pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("make", [raw, udp])
-def test_a_full_queue_on_the_way(pair, make):
+def test_a_full_queue_on_the_way(pair, make, version):
     a, b = pair
     slow(a, 4000)
     with a:
-        link = make(a)
+        link = make(a, version)
     with link:
         settled = send(link, [bytes(1000 + index) for index in range(64)], b)
         assert 0 < settled < 64

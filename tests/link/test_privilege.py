@@ -1,6 +1,7 @@
 """Without the privilege: a clear error, the broker, and giving privileges up."""
 
 import contextlib
+import ctypes
 import json
 import os
 import socket
@@ -115,6 +116,33 @@ def test_dropping_privileges(pair, under_sudo):
     assert (before, after, regained) == (True, False, False)
     if under_sudo:
         assert (set(users), groups) == ({NOBODY}, [])
+
+
+def dropped_without_that_user():
+    """In a user namespace that has one id, as an ordinary user gets it from ``unshare --user --map-root-user``."""
+    unshare_user()
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/gid_map").write_text("0 0 1")
+    Path("/proc/self/uid_map").write_text("0 0 1")
+    os.environ.update(SUDO_UID="1000", SUDO_GID="1000")
+    try:
+        drop_privileges()
+    except PrivilegeError as error:
+        return str(error), type(error.__cause__).__name__
+    return "dropped", ""
+
+
+def unshare_user():
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x10000000):  # CLONE_NEWUSER, linux/sched.h
+        raise OSError(ctypes.get_errno(), "no user namespace")
+
+
+def test_a_user_namespace_with_one_id_has_nobody_to_become(pair):
+    text, cause = pair[0].call(dropped_without_that_user, timeout=30)
+    assert text.startswith("cannot become user 1000, who called sudo: CAP_SETUID is missing")
+    assert "unset SUDO_UID" in text
+    assert cause == "PermissionError"
 
 
 def dropped_with_threads():
