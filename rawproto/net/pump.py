@@ -70,6 +70,10 @@ class Pump:
             transmit = poll(now)
             if transmit is None:
                 return
+            if transmit.destinations is not None:
+                # Answers to strangers: what does not fit is lost, and they ask again.
+                self.link.send_each(transmit.batch, transmit.destinations)
+                continue
             taken = send(transmit)
             if taken < len(transmit.batch):
                 self._unsent = _rest(transmit, taken)
@@ -77,10 +81,6 @@ class Pump:
         self.more = True
 
     def _send(self, transmit: Transmit) -> bool:
-        if transmit.destinations is not None:
-            # Answers to strangers: what does not fit is lost, and they ask again.
-            self.link.send_each(transmit.batch, transmit.destinations)
-            return True
         taken = self.link.send(transmit)
         if taken >= len(transmit.batch):
             self._unsent = None
