@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from rawproto_tools.limits import LIMITS, explain, find_limits
+from rawproto_tools.qvis import expand
 from rawproto_tools.trace_file import TraceFile, read_trace
 
 if TYPE_CHECKING:
@@ -156,3 +157,77 @@ def test_an_unknown_kind_of_picture_is_refused(cli: CLI, qlog: Path) -> None:
     done = cli.run("trace", "-o", "x.bmp", str(qlog))
     assert done.returncode == 2
     assert "a picture is a .png, .svg or .pdf" in done.stderr.decode()
+
+
+def test_for_qvis_every_packet_is_an_event() -> None:
+    events = [
+        {
+            "time": 0,
+            "name": "transport:packets_sent",
+            "data": {"first": 5, "count": 3, "offset": 100, "length": 2500},
+        },
+        {
+            "time": 1,
+            "name": "transport:packets_acked",
+            "data": {"ranges": [[7, 8], [5, 6]], "acked_end": 1100},
+        },
+        {"time": 2, "name": "recovery:packets_lost", "data": {"ranges": [[934, 1768]], "count": 1}},
+        {
+            "time": 2,
+            "name": "transport:packets_sent",
+            "data": {"first": 8, "count": 1, "offset": 934, "length": 834},
+        },
+        {"time": 3, "name": "transport:packets_acked", "data": {"ranges": [[7, 9]], "acked_end": 2600}},
+        {"time": 4, "name": "recovery:metrics_updated", "data": {"smoothed_rtt": 1.0}},
+    ]
+    found = list(expand(events))
+    assert [(event["time"], event["name"]) for event in found] == [
+        *[(0, "transport:packet_sent")] * 3,
+        (1, "transport:packet_received"),
+        (2, "recovery:packet_lost"),
+        (2, "transport:packet_sent"),
+        (3, "transport:packet_received"),
+        (4, "recovery:metrics_updated"),
+    ]
+    first, second, third = (event["data"] for event in found[:3])
+    assert [data["header"]["packet_number"] for data in (first, second, third)] == [5, 6, 7]
+    assert [data["raw"]["payload_length"] for data in (first, second, third)] == [834, 834, 832]
+    assert second["frames"] == [{"frame_type": "stream", "stream_id": 0, "offset": 934, "length": 834}]
+    assert found[3]["data"]["frames"] == [{"frame_type": "ack", "acked_ranges": [[5, 5], [7, 7]]}]
+    assert found[4]["data"]["header"]["packet_number"] == 6
+    assert found[6]["data"]["frames"][0]["acked_ranges"] == [[8, 8]]
+
+
+def test_a_real_trace_is_written_for_qvis(cli: CLI, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(bytes(300_000))
+    words = ("--simulate", "--file", str(file), "--loss", "2%", "--output", str(tmp_path))
+    done = cli.run("demo", *words, timeout=100)
+    assert done.returncode == 0, done.stderr.decode()
+    target = tmp_path / "for-qvis.qlog"
+    done = cli.run("trace", "--qvis", str(target), str(tmp_path / "connection.qlog"))
+    assert done.stdout.decode() == f"for qvis: {target}\n"
+    document = json.loads(target.read_text())
+    assert (document["qlog_version"], document["qlog_format"]) == ("0.3", "JSON")
+    (trace,) = document["traces"]
+    assert trace["common_fields"]["time_format"] == "relative"
+    by_name: dict[str, list[Any]] = {}
+    for event in trace["events"]:
+        by_name.setdefault(event["name"], []).append(event["data"])
+    sent = [data["header"]["packet_number"] for data in by_name["transport:packet_sent"]]
+    assert len(set(sent)) == len(sent)
+    assert sum(data["raw"]["payload_length"] for data in by_name["transport:packet_sent"]) >= 300_000
+    acked = {
+        number
+        for data in by_name["transport:packet_received"]
+        for low, high in data["frames"][0]["acked_ranges"]
+        for number in range(low, high + 1)
+    }
+    lost = {data["header"]["packet_number"] for data in by_name["recovery:packet_lost"]}
+    assert acked <= set(sent)
+    assert lost
+    assert lost <= set(sent)
+    assert not lost & acked
+    times = [event["time"] for event in trace["events"]]
+    assert times == sorted(times)
+    assert all(data["congestion_window"] > 0 for data in by_name["recovery:metrics_updated"])

@@ -78,7 +78,7 @@ class Artefacts:
         """One line for each: the file, and how to open it."""
         ways = {
             self.wire: "wireshark {0}   (or: tshark -r {0} | less)",
-            self.trace: "rawproto trace --explain {0}   (or load it into https://qvis.quictools.info)",
+            self.trace: "rawproto trace --explain {0}   (--qvis FILE writes it for https://qvis.quictools.info)",
             self.picture: "xdg-open {0}",
         }
         return [f"{path}: {way.format(path)}" for path, way in ways.items() if path.exists()]
