@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import statistics
 import sys
 from pathlib import Path
@@ -92,8 +93,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="rounds that count (default: each row's own)")
     parser.add_argument("--match", default="", help="only rows whose name contains this")
     parser.add_argument("--json", action="store_true", help="one JSON object a row")
+    parser.add_argument("--full", action="store_true", help="the long rows, too")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when an expected ratio is missed")
     asked = parser.parse_args()
+    if asked.full:
+        os.environ["BENCH_FULL"] = "1"
     unknown = set(asked.rooms) - set(ROOMS)
     if unknown:
         parser.error(f"no benchmark of {', '.join(sorted(unknown))}; there are: {', '.join(ROOMS)}")

@@ -38,9 +38,9 @@ table netdev spare {
 class Bench:
     """Two hosts on a veth pair, and the rival compiled into a folder of its own."""
 
-    def __init__(self, lab: Lab, folder: Path) -> None:
+    def __init__(self, lab: Lab, folder: Path, **impairments: Any) -> None:
         self.sender, self.receiver = lab.hosts("sender", "receiver")
-        lab.link(self.sender, self.receiver)
+        lab.link(self.sender, self.receiver, **impairments)
         self.folder = folder
         self.rival = folder / "link_rival"
         self._compiler = shutil.which("cc")

@@ -1,151 +1,211 @@
-"""RSP over a clean veth pair, against a C loop without any protocol, against QUIC in Python, against kernel TCP."""
+"""RSP between two hosts, against rivals in C, Python and the kernel: rates, loss, fairness, latency, CPU.
+
+"Clean" is a bare veth pair, on which the kernel passes super-packets of up to 64 KiB; "segmented" has the offloads off,
+so that every packet on the wire has at most 1,500 bytes. With ``--full`` the long rows run, too.
+"""
 
 from __future__ import annotations
 
-import functools
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import rsp_work
-from benchmarks.bench_link import RAW_PACKETS, Bench, pinned, wait_for
-from benchmarks.harness import Row, Unavailable
+from benchmarks.harness import Row, is_full
+from benchmarks.rsp_hosts import MIB, Transfers, losing, segmented
 from rawproto.lab import Lab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROOT = Path(__file__).resolve().parent.parent
-RIVAL = Path(__file__).with_name("aioquic_rival.py")
-# In the environment that `make` keeps: not installed twice, and gone with it.
-QUIC_HOME = ROOT / ".venv" / "bench-aioquic"
-RAW_BYTES = 1480
-MEGA = 1e6
-SIZE = 64 << 20
-QUIC_SIZE = 4 << 20
-ROUNDS = 1000
-
-
-class Transfers(Bench):
-    """The hosts of the link's benchmark, and streams between them."""
-
-    def _ready(self) -> Path:
-        self._files += 1
-        return self.folder / f"stream{self._files}"
-
-    def rate(self, network: str, size: int = SIZE) -> float:
-        """Mbit/s of one stream of ``size`` bytes."""
-        ready, host = self._ready(), self.receiver.address(4)
-        receiving = self.receiver.start(pinned, 1, rsp_work.serve, network, host, str(ready))
-        wait_for(ready, receiving)
-        seconds = self.sender.call(pinned, 0, rsp_work.send, network, host, size, timeout=60)
-        assert receiving.result(10) == size
-        receiving.wait()
-        return float(size * 8 / seconds / MEGA)
-
-    def latency(self, network: str) -> float:
-        """Median microseconds of a request and response of 64 bytes."""
-        ready, host = self._ready(), self.receiver.address(4)
-        receiving = self.receiver.start(pinned, 1, rsp_work.echo, network, host, str(ready), 64)
-        wait_for(ready, receiving)
-        answer = self.sender.call(pinned, 0, rsp_work.ask, network, host, 64, ROUNDS, timeout=60)
-        receiving.result(10)
-        receiving.wait()
-        return float(answer)
-
-    def c_mbit(self) -> float:
-        """Mbit/s of payload that a C loop of sendmmsg and recvmmsg moves."""
-        return self.c_rate("raw", RAW_PACKETS) * RAW_BYTES * 8 / MEGA
-
-    def quic_rate(self) -> float:
-        """Mbit/s of one stream of aioquic."""
-        python, ready, host = quic_python(), self._ready(), self.receiver.address(4)
-        serving = [python, str(RIVAL), "serve", host, str(ready)]
-        with self.receiver.popen(serving, stderr=subprocess.PIPE) as process:
-            try:
-                wait_for(ready, _Watched(process))
-                sending = [python, str(RIVAL), "send", host, str(QUIC_SIZE)]
-                run = self.sender.run(sending, check=True, capture_output=True, text=True, timeout=60)
-            finally:
-                process.kill()
-        return QUIC_SIZE * 8 / float(run.stdout) / MEGA
-
-
-class _Watched:
-    """A program, for :func:`wait_for`."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
-
-    def poll(self) -> int | None:
-        return self._process.poll()
-
-    def result(self, seconds: float) -> None:
-        assert self._process.stderr is not None
-        raise Unavailable(self._process.stderr.read().decode()[-200:])
-
-
-@functools.cache
-def quic_python() -> str:
-    """An interpreter that has aioquic, installed for it alone; raises Unavailable."""
-    python = QUIC_HOME / "bin" / "python"
-    trial = [str(python), "-c", "import aioquic"]
-    if python.exists() and subprocess.run(trial, capture_output=True, check=False).returncode == 0:
-        return str(python)
-    if not QUIC_HOME.parent.is_dir():
-        raise Unavailable("aioquic is only installed into the .venv that make keeps")
-    for command in (
-        [sys.executable, "-m", "venv", str(QUIC_HOME)],
-        [
-            str(python),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--only-binary=:all:",
-            "aioquic",
-        ],
-    ):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-        if done.returncode:
-            raise Unavailable(f"aioquic cannot be installed: {done.stderr.strip().splitlines()[-1][:150]}")
-    return str(python)
+RAW_SIZE = 64 * MIB
+UDP_SIZE = 512 * MIB
+SLOW_PATH = {"rate": "100mbit", "delay": "50ms", "loss": 0.01, "limit": "1250kib", "seed": 7}
+"""50 ms each way, 1 % loss of all packets, and a queue of one bandwidth-delay product."""
+SLOW_SIZE = 24 * MIB
+SHARED_PATH = {"rate": "100mbit", "delay": "10ms", "limit": "250kib", "seed": 8}
+SHARE_SECONDS = 6.0
 
 
 def rows() -> Iterator[Row]:
+    """The rows, see :mod:`benchmarks.harness`."""
     with tempfile.TemporaryDirectory() as folder, Lab() as lab:
         bench = Transfers(lab, Path(folder))
+        yield from raw_rows(bench)
+        yield from udp_rows(bench)
+        yield from check_rows(bench)
+        yield from loss_rows(bench)
+        yield from latency_rows(bench)
+        yield from cpu_rows(bench)
+    yield from path_rows()
 
-        def over(network: str) -> Callable[[], float]:
-            return lambda: bench.rate(network)
 
-        yield Row(
-            "one stream of 64 MiB on raw IP",
-            unit="Mbit/s",
-            better="higher",
-            ours=over("rsp"),
-            rivals={
-                "C sendmmsg/recvmmsg": bench.c_mbit,
-                "aioquic": bench.quic_rate,
-                "kernel TCP": over("tcp"),
+def _rate(
+    name: str, ours: Callable[[], float], rivals: dict[str, Callable[[], float]], expect: dict[str, float]
+) -> Row:
+    return Row(name, unit="Mbit/s", better="higher", ours=ours, rivals=rivals, expect=expect, rounds=3)
+
+
+def raw_rows(bench: Transfers) -> Iterator[Row]:
+    """Speed 1."""
+    yield _rate(
+        "one stream on raw IP",
+        lambda: bench.rate("rsp", RAW_SIZE),
+        {
+            "C sendmmsg/recvmmsg": bench.c_rate_of_payload,
+            "usrsctp": bench.sctp_rate,
+            "aioquic": bench.quic_rate,
+        },
+        {"C sendmmsg/recvmmsg": 0.8, "usrsctp": 3, "aioquic": 8},
+    )
+    yield _rate(
+        "one stream over the packet link",
+        lambda: bench.rate("rsp", RAW_SIZE, link="packet"),
+        {"RSP on a raw socket": lambda: bench.rate("rsp", RAW_SIZE), "ngtcp2": bench.ngtcp2_rate},
+        {"RSP on a raw socket": 1.3, "ngtcp2": 1},
+    )
+
+
+def udp_rows(bench: Transfers) -> Iterator[Row]:
+    """Speed 2."""
+    yield _rate(
+        "one stream inside UDP, clean",
+        lambda: bench.rate("rsp+udp", UDP_SIZE),
+        {
+            "kernel TCP": lambda: bench.tcp_rate(UDP_SIZE),
+            "ngtcp2": bench.ngtcp2_rate,
+            "aioquic": bench.quic_rate,
+        },
+        {"kernel TCP": 0.4, "ngtcp2": 4, "aioquic": 8},
+    )
+    with segmented(bench):
+        yield _rate(
+            "one stream inside UDP, segmented",
+            lambda: bench.rate("rsp+udp", UDP_SIZE // 2),
+            {"kernel TCP": lambda: bench.tcp_rate(UDP_SIZE // 2), "ngtcp2": bench.ngtcp2_rate},
+            {"kernel TCP": 0.8},
+        )
+
+
+def check_rows(bench: Transfers) -> Iterator[Row]:
+    """Speed 3: what the integrity check costs; the ratio is what is left with it."""
+    for network, size in (("rsp", RAW_SIZE), ("rsp+udp", UDP_SIZE)):
+        carrier = "on raw IP" if network == "rsp" else "inside UDP"
+        yield _rate(
+            f"one stream {carrier} with the CRC, and without",
+            lambda network=network, size=size: bench.rate(network, size, integrity="crc32"),
+            {
+                "no check": lambda network=network, size=size: bench.rate(network, size, integrity="none"),
             },
-            expect={"C sendmmsg/recvmmsg": 0.5, "aioquic": 8},
+            {},
         )
+
+
+def loss_rows(bench: Transfers) -> Iterator[Row]:
+    """Speed 2 and 4, at 1 % random loss."""
+
+    def lossy(take: Callable[[], float]) -> Callable[[], float]:
+        def taken() -> float:
+            with losing(bench):
+                return take()
+
+        return taken
+
+    yield _rate(
+        "one stream on raw IP at 1 % loss, against itself without",
+        lossy(lambda: bench.rate("rsp", RAW_SIZE)),
+        {"no loss": lambda: bench.rate("rsp", RAW_SIZE)},
+        {"no loss": 0.7},
+    )
+    yield _rate(
+        "one stream inside UDP at 1 % loss",
+        lossy(lambda: bench.rate("rsp+udp", UDP_SIZE // 4)),
+        {
+            "kernel TCP": lossy(lambda: bench.tcp_rate(UDP_SIZE // 4)),
+            "ngtcp2": lossy(lambda: bench.ngtcp2_rate(32 * MIB)),
+            "usrsctp": lossy(lambda: bench.sctp_rate(16 * MIB)),
+            "aioquic": lossy(lambda: bench.quic_rate(2 * MIB)),
+        },
+        {"ngtcp2": 1, "usrsctp": 1, "aioquic": 1},
+    )
+
+
+def latency_rows(bench: Transfers) -> Iterator[Row]:
+    """Speed 5."""
+    for place, answering in (("both ends on one core", 0), ("a core each", 1)):
+        for network, carrier in (("rsp+udp", "inside UDP"), ("rsp", "on raw IP")):
+            for name, part, allowed in (("median", 0.5, 0.5), ("99th percentile", 0.99, 1 / 3)):
+
+                def ping(network: str, answering: int = answering, part: float = part) -> float:
+                    times = bench.pings(network, answering)
+                    return times[int(part * len(times))]
+
+                yield Row(
+                    f"request and response of 64 bytes {carrier}, {place}, {name}",
+                    unit="us",
+                    better="lower",
+                    ours=lambda network=network, ping=ping: ping(network),
+                    rivals={"kernel TCP": lambda ping=ping: ping("tcp")},
+                    expect={"kernel TCP": allowed},
+                    rounds=3,
+                )
+
+
+def cpu_rows(bench: Transfers) -> Iterator[Row]:
+    """Speed 8: the ratio is by how much a long transfer is cheaper a gigabyte; 1 is linear."""
+    long = 20_000 * MIB if is_full() else 1_000 * MIB
+    for network, carrier in (("rsp+udp", "inside UDP"), ("rsp", "on raw IP")):
+        size = long if network == "rsp+udp" else long // 4
         yield Row(
-            "one stream of 64 MiB inside UDP",
+            f"CPU of both ends a gigabyte over {size // MIB:,} MiB {carrier}, against 100 MiB",
+            unit="s",
+            better="lower",
+            ours=lambda network=network, size=size: bench.cpu(network, size),
+            rivals={"100 MiB": lambda network=network: bench.cpu(network, 100 * MIB)},
+            expect={"100 MiB": 0.9},
+            rounds=1 if is_full() else 2,
+        )
+
+
+def path_rows() -> Iterator[Row]:
+    """Speed 4: a long path that loses, and two streams on one bottleneck."""
+    with tempfile.TemporaryDirectory() as folder, Lab() as lab:
+        bench = Transfers(lab, Path(folder), **SLOW_PATH)
+        yield Row(
+            "one stream over 50 ms each way, 100 Mbit/s, 1 % loss",
             unit="Mbit/s",
             better="higher",
-            ours=over("rsp+udp"),
-            rivals={"aioquic": bench.quic_rate, "kernel TCP": over("tcp")},
-            expect={"aioquic": 8},
+            ours=lambda: bench.rate("rsp", SLOW_SIZE),
+            rivals={"kernel TCP, BBR": lambda: bench.tcp_rate(SLOW_SIZE, "bbr")},
+            expect={"kernel TCP, BBR": 0.9},
+            rounds=3 if is_full() else 1,
+        )
+    with tempfile.TemporaryDirectory() as folder, Lab() as lab:
+        bench = Transfers(lab, Path(folder), **SHARED_PATH)
+        seconds = 5 * SHARE_SECONDS if is_full() else SHARE_SECONDS
+
+        def fairness(network: str) -> float:
+            first, second = bench.shares((network, network), seconds)
+            return (first + second) ** 2 / (2 * (first**2 + second**2))
+
+        def larger_share() -> float:
+            first, second = bench.shares(("rsp", "tcp"), seconds)
+            return max(first, second) / (first + second)
+
+        yield Row(
+            "Jain's index of two streams on one bottleneck",
+            unit="",
+            better="higher",
+            ours=lambda: fairness("rsp"),
+            rivals={"0.95": lambda: 0.95, "two of kernel TCP": lambda: fairness("tcp")},
+            expect={"0.95": 1},
+            rounds=3 if is_full() else 1,
         )
         yield Row(
-            "request and response of 64 bytes on raw IP, median",
-            unit="us",
+            "the larger share of a stream and one of kernel TCP with CUBIC",
+            unit="",
             better="lower",
-            ours=lambda: bench.latency("rsp"),
-            rivals={"kernel TCP": lambda: bench.latency("tcp")},
+            ours=larger_share,
+            rivals={"0.75": lambda: 0.75},
+            expect={"0.75": 1},
+            rounds=3 if is_full() else 1,
         )

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import os
 import statistics
 import time
 from typing import TYPE_CHECKING, Literal
@@ -32,7 +33,12 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Measured", "Ratio", "Row", "Unavailable", "measure", "timed"]
+__all__ = ["Measured", "Ratio", "Row", "Unavailable", "is_full", "measure", "timed"]
+
+
+def is_full() -> bool:
+    """Whether the long rows are asked for, too (``--full``)."""
+    return os.environ.get("BENCH_FULL") == "1"
 
 
 class Unavailable(Exception):  # noqa: N818 - a state of the machine, not an error
