@@ -2,8 +2,13 @@
 
 - ``crc32``: CRC-32 of ISO 3309 over everything behind the check field itself. Catches every burst up to 32 bits and
   every odd number of wrong bits; of other damage one in 2^32 passes. The default on IP itself, where nothing else
-  covers the payload.
-- ``none``: the check field is zero and not looked at. The default inside UDP, whose checksum stands guard.
+  covers the payload. Costs about a microsecond a packet of 1,480 bytes on each side.
+- ``none``: the check field is zero and not looked at. The default inside UDP, whose checksum stands guard: 16 bits of
+  ones' complement (RFC 768), which let pass what exchanges 16-bit words or changes two of them against each other, and
+  of random damage one in 2^16.
+
+A plain or keyed 64-bit sum by numpy would be cheaper still, but weak: sums lose what happens twice in the highest bits
+of their words, as a line stuck in a memory or on a bus does it.
 
 Handshake packets and resets always carry the CRC, whatever the connection agrees on.
 """
@@ -14,6 +19,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from rawproto.errors import ConfigError
 
@@ -76,20 +82,19 @@ def fill(batch: Batch, check: str) -> None:
         head[:, :CHECK_SIZE] = 0
         return
     width = head.shape[1]
-    flat = head.reshape(-1).data
-    starts = range(0, len(head) * width, width)
+    flat = memoryview(head.tobytes())
+    starts = range(CHECK_SIZE, len(flat), width)
+    crc32 = zlib.crc32
     if batch.tail is None or batch.tail_starts is None or batch.tail_lengths is None:
-        lengths = batch.head_lengths.tolist()
-        values = [
-            zlib.crc32(flat[at + CHECK_SIZE : at + length])
-            for at, length in zip(starts, lengths, strict=True)
-        ]
+        sizes = (batch.head_lengths - CHECK_SIZE).tolist()
+        values = [crc32(flat[at : at + size]) for at, size in zip(starts, sizes, strict=True)]
     else:
-        crc32, payload = zlib.crc32, batch.tail.data
-        places = zip(batch.tail_starts.tolist(), batch.tail_lengths.tolist(), strict=True)
+        payload = batch.tail.data
+        places = zip(starts, batch.tail_starts.tolist(), batch.tail_lengths.tolist(), strict=True)
+        size = width - CHECK_SIZE
         values = [
-            crc32(payload[start : start + length], crc32(flat[at + CHECK_SIZE : at + width]))
-            for at, (start, length) in zip(starts, places, strict=True)
+            crc32(payload[start : start + length], crc32(flat[at : at + size]))
+            for at, start, length in places
         ]
     head[:, :CHECK_SIZE] = np.array(values, dtype=">u4").view(np.uint8).reshape(-1, CHECK_SIZE)
 
@@ -98,12 +103,15 @@ def verify(rows: NDArray[np.uint8], lengths: NDArray[np.int64], check: str) -> N
     """Which rows have a wrong check field, bool (n,); None when all are right."""
     if check == NONE:
         return None
-    crc32 = zlib.crc32
-    stated = rows[:, :CHECK_SIZE].copy().view(">u4")[:, 0].tolist()
-    computed = [
-        crc32(row.data[CHECK_SIZE:length]) for row, length in zip(rows, lengths.tolist(), strict=True)
-    ]
-    if stated == computed:
+    crc32, step = zlib.crc32, rows.strides[0]
+    # One plain view over all rows: a view of each would cost as much as its CRC.
+    flat = as_strided(rows, ((len(rows) - 1) * step + rows.shape[1],), (1,)).data
+    starts = range(CHECK_SIZE, CHECK_SIZE + len(rows) * step, step)
+    sizes = (lengths - CHECK_SIZE).tolist()
+    computed = [crc32(flat[at : at + size]) for at, size in zip(starts, sizes, strict=True)]
+    right = np.array(computed, dtype=">u4").tobytes()
+    stated = rows[:, :CHECK_SIZE].tobytes()
+    if stated == right:
         return None
-    wrong: NDArray[np.bool_] = np.asarray(stated, dtype=np.int64) != np.asarray(computed, dtype=np.int64)
+    wrong: NDArray[np.bool_] = np.frombuffer(stated, dtype=np.uint32) != np.frombuffer(right, dtype=np.uint32)
     return wrong
