@@ -11,14 +11,17 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rawproto.errors import ConfigError, DecodeError, ExpectationError
+from rawproto.lab.stand import stand_on
 from rawproto.lab.units import nanoseconds
-from rawproto.protocol import DatagramProtocol
 from rawproto.wire import Header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Self
 
+    from rawproto.lab.host import Host
     from rawproto.lab.simhost import SimHost
+    from rawproto.link import RawSocket
 
 __all__ = ["Script", "Seen"]
 
@@ -36,7 +39,7 @@ class Seen(Generic[H]):
         header: its header.
         payload: what is behind it.
         source: where it came from.
-        time: when, in nanoseconds of the simulation.
+        time: when, in nanoseconds of the simulation, or of the monotonic clock.
     """
 
     header: H
@@ -45,26 +48,20 @@ class Seen(Generic[H]):
     time: int
 
 
-class _Ear(DatagramProtocol):
-    """Keeps what it hears, and says nothing of itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard: list[tuple[int, bytes, Any]] = []
-
-    def datagram_received(self, data: bytes, source: Any, now: int) -> None:
-        self.heard.append((now, data, source))
-
-
 class Script:
-    """The hand-written peer of a protocol under test, in a simulation.
+    """The hand-written peer of a protocol under test.
 
     Args:
-        host: where the peer stands; no protocol may run there on that channel.
+        host: where the peer stands. A host of a :class:`rawproto.Simulation`: time is virtual, and no protocol may
+            run there on that channel. A host of a :class:`rawproto.Lab`, or any :class:`rawproto.RawSocket`, such as
+            one with ``remote=`` another machine: time is real, and packets have the times at which the kernel got
+            them.
         to: whom packets are sent to: a node, or an address. None takes it from the first packet that comes.
         channel: the IP protocol number.
         finish: applied to the bytes of each packet before it is sent, for a checksum that the header does not compute.
-        tolerance: how far from its time a packet may come when a step says ``at``.
+        tolerance: how far from its time a packet may come when a step says ``at``; 1 ms in virtual, 20 ms in real
+            time unless given.
+        version: of IP, on a host of a lab.
 
     Attributes:
         address: where the protocol under test finds the peer.
@@ -72,22 +69,33 @@ class Script:
 
     def __init__(
         self,
-        host: SimHost,
+        host: SimHost | Host | RawSocket,
         to: Any = None,
         *,
         channel: Any = 253,
         finish: Callable[[bytes], bytes] | None = None,
-        tolerance: str | float = "1ms",
+        tolerance: str | float | None = None,
+        version: int = 4,
     ) -> None:
-        self._simulation = host.simulation
+        self._stand = stand_on(host, channel, version)
         self._to = getattr(to, "address", to)
         self._finish = finish
-        self._tolerance = nanoseconds(tolerance, "tolerance")
-        self._ear = host.run(_Ear(), channel=channel)
+        self._tolerance = nanoseconds(self._stand.tolerance if tolerance is None else tolerance, "tolerance")
         self._ignored: list[Callable[[bytes], Any]] = []
         self._told: list[str] = []
-        self._last = self._simulation.now
-        self.address = self._ear.address
+        self._last = self._stand.now()
+        self._began = self._last
+        self.address = self._stand.address
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the place; what comes later finds nobody."""
+        self._stand.close()
 
     # ---- steps ------------------------------------------------------------------------------------------------
 
@@ -104,7 +112,7 @@ class Script:
         data = bytes(packet)
         data = data if self._finish is None else self._finish(data)
         self._step(f"inject {_shown(packet, data)}")
-        self._ear.do(lambda ear, _: ear.send(data, self._to))
+        self._stand.send(data, self._to)
 
     def expect(
         self,
@@ -137,9 +145,9 @@ class Script:
             raise ConfigError(f"{header.__name__} has no field {', '.join(unknown)}")
         earliest, latest = self._window(at, within)
         wanted = f"expect {header.__name__}({', '.join(f'{name}={_named(value)}' for name, value in fields.items())})"
-        if not self._simulation.run(self._has_heard, deadline=max(latest - self._simulation.now, 0) / 1e9):
+        if not self._stand.wait(self._has_heard, latest):
             self._fail(f"{wanted}: nothing came within {_ms(latest - self._last)}")
-        time, data, source = self._ear.protocol.heard.pop(0)
+        time, data, source = self._stand.heard.pop(0)
         try:
             found, rest = header.parse(data)
         except DecodeError as error:
@@ -160,7 +168,7 @@ class Script:
         if self._to is None:
             self._to = source
         self._last = time
-        self._told.append(f"{time / 1e9:12.6f}  {wanted}")
+        self._told.append(f"{(time - self._began) / 1e9:12.6f}  {wanted}")
         return Seen(found, rest, source, time)
 
     def expect_nothing(self, during: str | float) -> None:
@@ -185,26 +193,25 @@ class Script:
         return middle - self._tolerance, middle + self._tolerance
 
     def _has_heard(self) -> bool:
-        heard = self._ear.protocol.heard
+        heard = self._stand.heard
         heard[:] = [item for item in heard if not any(when(item[1]) for when in self._ignored)]
         return bool(heard)
 
     def _pass_time(self, until: int) -> None:
         """Let time go by in which nothing may come."""
-        left = until - self._simulation.now
-        if self._has_heard() or (left > 0 and self._simulation.run(self._has_heard, deadline=left / 1e9)):
-            time, data, _ = self._ear.protocol.heard[0]
+        if self._has_heard() or (until > self._stand.now() and self._stand.wait(self._has_heard, until)):
+            time, data, _ = self._stand.heard[0]
             self._fail(
                 f"nothing was expected, and {data.hex()} came {_ms(time - self._last)} after the last step"
             )
 
     def _step(self, text: str) -> None:
-        self._last = self._simulation.now
-        self._told.append(f"{self._last / 1e9:12.6f}  {text}")
+        self._last = self._stand.now()
+        self._told.append(f"{(self._last - self._began) / 1e9:12.6f}  {text}")
 
     def _fail(self, text: str) -> Any:
         steps = "\n".join(self._told[-SHOWN:])
-        raise ExpectationError(f"{text}\n{steps}\n{self._simulation.how_to_replay()}")
+        raise ExpectationError(f"{text}\n{steps}\n{self._stand.how_to_replay()}")
 
 
 def _holds(wanted: Any, value: Any) -> bool:
