@@ -367,6 +367,38 @@ def test_a_link_seen_from_both_ends_shows_what_was_lost(tmp_path: Path) -> None:
     assert lines[4].endswith("▶│  sent again")
 
 
+@pytest.mark.netns
+def test_the_kernels_tcp_across_a_loss_is_drawn(cli: CLI, lab: Lab, tmp_path: Path) -> None:
+    a, b = lab.hosts("a", "b")
+    link = lab.link(a, b, delay="5ms")
+    file = tmp_path / "link.pcapng"
+    link.capture(file)
+    link.drop(nth=2, when=lambda packet: len(packet.payload) > 1000, toward=b)
+    with b:
+        server = socket.create_server(("0.0.0.0", 80))
+    with server, a, socket.create_connection((b.address(), 80), timeout=10) as client:
+        accepted, _ = server.accept()
+        with accepted:
+            client.sendall(bytes(6000))
+            client.shutdown(socket.SHUT_WR)
+            accepted.settimeout(10)
+            while accepted.recv(65536):
+                pass
+    link.capture(None)
+    lines = dump("-r", str(file), "--ladder", "tcp").splitlines()
+    arrows = [re.sub("[─┄]", "", line.partition("│")[2]) for line in lines[2:]]
+    assert re.match(r" SYN seq=0 win=\d+ mss=1460 ▶│$", arrows[0])
+    assert re.match(r"◀ SYN ACK seq=0 ack=1 win=\d+ mss=1460 │$", arrows[1])
+    assert re.match(r" ACK seq=1 ack=1 win=\d+ ▶│$", arrows[2])
+    (lost,) = [arrow for arrow in arrows if "✗" in arrow]
+    found = re.match(r" (?:PSH )?ACK seq=(\d+) ack=1 len=1448 win=\d+ ✗│  lost$", lost)
+    assert found, lost
+    again = [arrow for arrow in arrows if f"seq={found[1]} " in arrow and arrow.endswith("│  sent again")]
+    assert len(again) == 1
+    assert any(re.search(rf"◀ ACK seq=1 ack={found[1]} sack=\d+-\d+ ", arrow) for arrow in arrows)
+    assert any("FIN" in arrow for arrow in arrows)
+
+
 def test_a_ladder_is_plain_ascii_where_the_terminal_is(cli: CLI, tmp_path: Path) -> None:
     file = capture_of(tmp_path / "x.pcapng", [SAMPLES["syn"]])
     done = cli.run("dump", "-r", str(file), "--ladder", env={**os.environ, "PYTHONIOENCODING": "ascii"})
@@ -594,11 +626,12 @@ def test_sigterm_keeps_the_file_whole(cli: CLI, pair: list[Host], tmp_path: Path
 
 def test_a_closed_pipe_ends_quietly(cli: CLI, tmp_path: Path) -> None:
     file = capture_of(tmp_path / "x.pcapng", [SAMPLES["syn"]] * 5000)
-    process = cli.start("dump", "-r", str(file))
-    process.stdout.readline()
-    process.stdout.close()
-    assert process.wait(20) == 141
-    assert process.stderr.read() == b""
+    for words in ((), ("-w", "-")):
+        process = cli.start("dump", "-r", str(file), *words)
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.wait(20) == 141
+        assert process.stderr.read() == b""
 
 
 def test_write_many_writes_what_single_writes_do(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rawproto import MSS, TCP, UDP, WindowScale
+from rawproto import MSS, SACK, TCP, UDP, WindowScale
 from rawproto.rsp import Reason
 from rawproto.rsp.header import Ack, Common, Data, Hello, Kind, Reset
 
@@ -179,6 +179,7 @@ class Flows:
             ack = (tcp.ack - other.base) % _WRAP
             words.append(f"ack={ack}")
         words += [f"len={size}"] if size else []
+        words += _blocks(other, tcp)
         window = _window(mine, other, tcp)
         words.append(f"win={window}")
         words += [f"mss={option.mss}" for option in tcp.options if isinstance(option, MSS)]
@@ -265,6 +266,17 @@ def _rsp_words(decoded: Decoded, header: Any) -> list[str]:
     if isinstance(header, Ack | Hello):
         words.append(f"win={header.window}")
     return words
+
+
+def _blocks(other: _Side, tcp: Any) -> list[str]:
+    """What was received out of order (RFC 2018), counted as the stream is."""
+    base = other.base or 0
+    return [
+        f"sack={(block.left - base) % _WRAP}-{(block.right - base) % _WRAP}"
+        for option in tcp.options
+        if isinstance(option, SACK)
+        for block in option.blocks
+    ]
 
 
 def _window(mine: _Side, other: _Side, tcp: Any) -> int:

@@ -83,7 +83,7 @@ class Ladder(View):
         self._first: int | None = None
         self._waiting: list[_Row] = []
         self._unpaired: dict[bytes, list[_Row]] = {}
-        self._left_out = self._pairs = 0
+        self._left_out = self._pairs = self._longest = self._end = 0
 
     @classmethod
     def for_terminal(cls, *, colour: bool | None, live: bool) -> Ladder:
@@ -103,6 +103,7 @@ class Ladder(View):
             self._left_out += 1
             return
         row = _Row(decoded)
+        self._end = max(self._end, decoded.packet.time or 0)
         if self._live:
             self._meet(decoded)
             self._draw(row)
@@ -121,6 +122,7 @@ class Ladder(View):
             if row.arrived is None and row.decoded.packet.interface != decoded.packet.interface:
                 row.arrived = decoded.packet.time or 0
                 self._pairs += 1
+                self._longest = max(self._longest, row.arrived - (row.decoded.packet.time or 0))
                 return True
         return False
 
@@ -198,7 +200,7 @@ class Ladder(View):
             start = self._place(self._hosts[0]) + 2
             cells[start : start + len(text.strip())] = text.strip()
             self._echo("".join(cells))
-        lost = self._pairs > 0 and row.arrived is None and not self._live
+        lost = self._is_lost(row)
         time = ((decoded.packet.time or 0) - self._first) / 1e9
         line = self._arrow(source, destination, told, lost=lost)
         mark = "lost" if lost and not told.mark else f"{told.mark}, lost" if lost else told.mark
@@ -212,6 +214,12 @@ class Ladder(View):
             + self._painted(line[_TIME:], colour)
             + (f"  {self._painted(mark, 'yellow')}" if mark else "")
         )
+
+    def _is_lost(self, row: _Row) -> bool:
+        """Whether a packet that others show should have arrived did not; the capture may have ended before."""
+        if self._live or not self._pairs or row.arrived is not None:
+            return False
+        return (row.decoded.packet.time or 0) + self._longest <= self._end
 
     def _arrow(self, source: str, destination: str, told: Told, *, lost: bool) -> str:
         """One line: bars, and between two of them the arrow with its words."""

@@ -51,7 +51,9 @@ class OutputFile:
         except OSError as error:
             raise self._failure(error) from error
 
-    def _failure(self, error: OSError) -> Failure:
+    def _failure(self, error: OSError) -> Exception:
+        if isinstance(error, BrokenPipeError):
+            return error  # whoever read it has had enough
         return Failure(f"cannot write {self._path}: {error.strerror}", FAILED)
 
     def _number(self, key: str | int, name: str) -> int:

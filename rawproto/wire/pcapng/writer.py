@@ -42,6 +42,7 @@ _ENHANCED_PACKET = int(BlockType.ENHANCED_PACKET)
 _PADDING = tuple(bytes(count) for count in range(4))
 _UNKNOWN_SECTION_LENGTH = -1
 _BUFFER = 1 << 18
+_MOST_TAILS = 1 << 14
 
 
 class PcapngWriter:
@@ -84,6 +85,7 @@ class PcapngWriter:
         self._linktype = linktype
         self._snaplen = snaplen
         self._closed = False
+        self._tails = _Tails()
         self._owned = isinstance(target, (str, os.PathLike))
         self._file = _open(target)
         self.packets = 0
@@ -181,16 +183,17 @@ class PcapngWriter:
         Raises:
             EncodeError: an interface never described, or a number out of range; nothing is written then.
         """
-        pack, known, tails = _PACKET.pack, len(self._interfaces), _Tails()
+        pack, known, tails = _PACKET.pack, len(self._interfaces), self._tails
         parts: list[bytes] = []
         count = 0
+        snaplens = [described.snaplen for described in self._interfaces]
         for data, timestamp, length, interface, flags in packets:
             if not 0 <= interface < known:
                 self._interface(interface)
-            snaplen = self._interfaces[interface].snaplen
-            if snaplen and len(data) > snaplen:
-                data = data[:snaplen]
             kept = len(data)
+            if snaplens[interface] and kept > snaplens[interface]:
+                kept = snaplens[interface]
+                data = data[:kept]
             total, tail = tails[kept, flags]
             try:
                 head = pack(
@@ -323,11 +326,15 @@ class PcapngWriter:
 class _Tails(dict[tuple[int, int], tuple[int, bytes]]):
     """Bytes kept and flags of a packet to its block's length and what stands behind its bytes; sizes repeat."""
 
+    __slots__ = ()
+
     def __missing__(self, key: tuple[int, int]) -> tuple[int, bytes]:
         kept, flags = key
         options = _packet_options(None, None, flags) if flags else b""
         pad = -kept & 3
         total = _PACKET_OVERHEAD + kept + pad + len(options)
+        if len(self) >= _MOST_TAILS:
+            self.clear()
         self[key] = found = (total, _PADDING[pad] + options + total.to_bytes(4, "little"))
         return found
 
