@@ -64,7 +64,10 @@ class RSPStream(Stream):
 
     def can_write(self) -> bool:
         """A write has room, or an error to give."""
-        return self._core.writable > self._low_water or self.over()
+        core = self._core
+        room = core.writable
+        # When memory is scarce there may never be more room than a little.
+        return room > self._low_water or (room > 0 and not core.unacknowledged) or self.over()
 
     def connected(self) -> bool:
         """The handshake is over, one way or the other."""

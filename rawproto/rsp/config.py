@@ -40,6 +40,10 @@ class RSPConfig:
         keepalive: probe a silent peer after this long; None never does.
         linger: how long a closed connection may take to deliver what was written.
         backlog_memory: most bytes received for a connection before it was accepted.
+        backlog_share: most connections of one source (an IPv4 address, a /64 of IPv6) that wait to be accepted; and
+            three quarters of the backlog at most, when it is not small.
+        memory_limit: most bytes that all connections of an endpoint hold together, received and not read or written
+            and not acknowledged. From half of it on windows shrink; near it new connections are refused.
         ecn: mark packets ECN-capable and react to marks.
         receive_buffer: receive buffer asked of the kernel for the endpoint's socket.
         trace: folder for connection traces (qlog's main schema), or None.
@@ -60,6 +64,8 @@ class RSPConfig:
     keepalive: float | None = None
     linger: float = 30.0
     backlog_memory: int = 64 * _KIB
+    backlog_share: int = 256
+    memory_limit: int = 256 * _MIB
     ecn: bool = False
     receive_buffer: int = 8 * _MIB
     trace: Path | None = None
@@ -81,6 +87,8 @@ class RSPConfig:
         _within("receive_window", self.receive_window, 1, 1 << 40)
         _within("initial_window", self.initial_window, 1, self.receive_window)
         _within("backlog_memory", self.backlog_memory, 1, 1 << 40)
+        _within("backlog_share", self.backlog_share, 1, 1 << 31)
+        _within("memory_limit", self.memory_limit, 64 * _KIB, 1 << 50)
         _within("receive_buffer", self.receive_buffer, 2048, 1 << 31)
         for name in ("handshake_timeout", "idle_timeout", "linger"):
             _positive(name, getattr(self, name))

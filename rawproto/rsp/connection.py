@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rawproto.errors import ClosedError, OpError
+from rawproto.errors import ClosedError, ConnectionAborted, OpError
 from rawproto.protocol import SECOND
 from rawproto.rsp.core import Core
 from rawproto.rsp.deadlines import Deadlines
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rawproto.rsp.config import RSPConfig
     from rawproto.rsp.listener import Listener
+    from rawproto.rsp.memory import Memory
     from rawproto.rsp.receive_stream import ReceiveStream
     from rawproto.rsp.trace import Trace
     from rawproto.wire.batch import Transmit
@@ -45,6 +46,7 @@ class Connection:
         max_datagram: int,
         overhead: int,
         batch_size: Callable[[int], int] | None = None,
+        memory: Memory | None = None,
         tell: Callable[[Connection], None],
         touch: Callable[[Connection], None],
         now: int,
@@ -63,6 +65,7 @@ class Connection:
             max_datagram=max_datagram,
             overhead=overhead,
             batch_size=batch_size,
+            memory=memory,
             tell=lambda: tell(self),
             now=now,
             state=state,
@@ -162,7 +165,19 @@ class Connection:
     @property
     def writable(self) -> int:
         """Bytes that :meth:`write` would take now."""
-        return 0 if self.closed else self._core.sender.stream.room
+        return 0 if self.closed else min(self._core.sender.stream.room, self._memory_room)
+
+    @property
+    def _memory_room(self) -> int:
+        core = self._core
+        sender, stream = core.sender, core.sender.stream
+        window = 2 * min(core.recovery.controller.window, sender.peer_window - stream.acked_end)
+        return core.share.write_room(stream.unacknowledged, window)
+
+    @property
+    def acknowledged(self) -> int:
+        """Bytes written that the peer has, without a gap."""
+        return self._core.sender.stream.acked_end
 
     @property
     def unacknowledged(self) -> int:
@@ -219,6 +234,7 @@ class Connection:
     def write(self, data: bytes | bytearray | memoryview, now: int) -> int:
         """Take as much of ``data`` as the send buffer has room for; returns how many bytes.
 
+        It takes less, or nothing, while the memory of all connections is scarce; an event tells when to try again.
         Bytes objects of some size are kept by reference until they are acknowledged; all else is copied.
 
         Raises:
@@ -229,8 +245,15 @@ class Connection:
         stream = self._core.sender.stream
         if self.closed or stream.finished_writing:
             raise ClosedError("this side has finished writing", op="write", network="rsp")
+        room = self._memory_room
+        if room < stream.limit:
+            data = memoryview(data).cast("B")
+            if room < min(len(data), stream.room):
+                self._core.share.memory.wait(self._core.share, self._core.tell)
+            data = data[:room]
         taken = stream.write(data)
         if taken:
+            self._core.share.take(taken)
             self._touch(self)
         return taken
 
@@ -311,6 +334,17 @@ class Connection:
         """Something came that only a peer without this connection would send: ask it."""
         if self.inbound.challenge(now):
             self._touch(self)
+
+    def give_up(self, reason: str, now: int) -> None:
+        """End the connection for want of memory: the peer is told, and so is the application."""
+        core = self._core
+        error = ConnectionAborted(reason, network="rsp", remote=core.remote_text)
+        if core.closed:
+            core.control.clear()  # not even the farewell could be sent
+        elif core.peer_identifier:
+            core.reset(Reason.OVERLOAD, error, now)
+        else:
+            core.end(error, now)
 
     def on_accepted(self) -> None:
         """The application took the connection out of the backlog: it may receive more now."""

@@ -18,6 +18,7 @@ from rawproto.rsp.challenge import ChallengeLimit
 from rawproto.rsp.congestion.base import controller
 from rawproto.rsp.handshake import ECN, choose, hello_packet
 from rawproto.rsp.header import DATA_HEADER_SIZE, Hello, Kind, Reset
+from rawproto.rsp.memory import Memory, Share
 from rawproto.rsp.path_mtu import PathMTU
 from rawproto.rsp.reasons import Reason
 from rawproto.rsp.receiver import Receiver
@@ -97,6 +98,7 @@ class Core:
         "receiver",
         "recovery",
         "sender",
+        "share",
         "soft_error",
         "source",
         "terms",
@@ -114,6 +116,7 @@ class Core:
         max_datagram: int,
         overhead: int,
         batch_size: Callable[[int], int] | None,
+        memory: Memory | None,
         tell: Callable[[], None],
         now: int,
         state: State,
@@ -141,7 +144,11 @@ class Core:
             controller(config.congestion)(first - DATA_HEADER_SIZE, now), MAX_ACK_DELAY, now, entropy
         )
         self.sender = Sender(SendStream(config.send_buffer), self.recovery, first, batch_size)
-        self.receiver = Receiver(terms.window, config.receive_window, max_datagram - DATA_HEADER_SIZE)
+        self.share = Share(memory)
+        """What the connection holds of the endpoint's memory."""
+        self.receiver = Receiver(
+            terms.window, config.receive_window, max_datagram - DATA_HEADER_SIZE, self.share
+        )
         self.timers = TimerTable()
         self.source = None if state is State.SYN_SENT else address
         """Where the peer's packets come from, in the link's own words; None before the first one."""
@@ -333,6 +340,8 @@ class Core:
         self.error = error
         self._machine.move(State.CLOSED)
         self.timers.stop_all()
+        self.sender.stream.discard()
+        self.share.close()
         self.receiver.acks.on_sent()
         if self.trace is not None:
             self.trace.record(now, "connectivity:connection_closed", reason=str(error) if error else "done")

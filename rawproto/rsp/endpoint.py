@@ -18,8 +18,10 @@ from rawproto.rsp.directory import Directory
 from rawproto.rsp.handshake import Terms
 from rawproto.rsp.header import COMMON_SIZE, DATA_HEADER_SIZE, Hello, Kind, Reset, RSPFlags
 from rawproto.rsp.listener import Listener
+from rawproto.rsp.memory import Memory
 from rawproto.rsp.ports import Ports, check_port
 from rawproto.rsp.schedule import Schedule
+from rawproto.rsp.stalls import StallWatch
 from rawproto.rsp.state import State
 from rawproto.rsp.stats import EndpointStats
 from rawproto.rsp.strangers import Neighbours, Strangers
@@ -78,6 +80,9 @@ class Endpoint(Protocol):
         self._max_datagram = min(max_datagram, self.config.max_datagram or max_datagram)
         self._overhead = overhead
         self._batch_size = batch_size
+        self.memory = Memory(self.config.memory_limit)
+        """What all connections share."""
+        self._stalls = StallWatch(self.memory)
         self._directory = Directory(entropy)
         self._ports = Ports(self.config.source_port_range, entropy)
         self._schedule = Schedule()
@@ -86,6 +91,7 @@ class Endpoint(Protocol):
             self.config,
             entropy=entropy,
             max_datagram=self._max_datagram,
+            memory=self.memory,
             carrier_checks=carrier_checks,
             together=together,
             neighbours=neighbours,
@@ -138,7 +144,7 @@ class Endpoint(Protocol):
         if port:
             check_port(port)
         taken = self._ports.take(port, "listen")
-        listener = Listener(taken, backlog, admit, self._forget_listener)
+        listener = Listener(taken, backlog, self.config.backlog_share, admit, self._forget_listener)
         self._strangers.listeners[taken] = listener
         return listener
 
@@ -208,10 +214,13 @@ class Endpoint(Protocol):
             self._handle_packet(kind, connection, identifier, packet, source, now)
         elif connection.state is not State.SYN_SENT:
             self.touch(connection)
-            if len(packet) >= DATA_HEADER_SIZE:
-                connection.inbound.on_single(packet, source, mark, now)
-            else:
+            if len(packet) < DATA_HEADER_SIZE:
                 self.stats.malformed += 1
+                return
+            try:
+                connection.inbound.on_single(packet, source, mark, now)
+            except MemoryError:
+                self._out_of_memory(connection, now)
 
     def _handle_short(self, batch: ReceivedBatch, now: int) -> None:
         """Some datagrams are too short for any packet: take the others one by one."""
@@ -232,8 +241,11 @@ class Endpoint(Protocol):
         identifier = int.from_bytes(row[8:16].tobytes(), "big")
         connection = self._directory.get(identifier)
         if kind is Kind.DATA and connection is not None:
-            if connection.state is not State.SYN_SENT:
-                self._handle_data(connection, batch, first, stop, now)
+            try:
+                if connection.state is not State.SYN_SENT:
+                    self._handle_data(connection, batch, first, stop, now)
+            except MemoryError:
+                self._out_of_memory(connection, now)
             return
         rows: Sequence[int] = range(first, stop)
         if kind is Kind.SYN and len(rows) >= WORTH_IT:
@@ -274,13 +286,22 @@ class Endpoint(Protocol):
                 self._strangers.on_unknown(kind, packet, identifier, source, now)
         except DecodeError:
             self.stats.malformed += 1
+        except MemoryError:
+            if connection is not None:
+                self._out_of_memory(connection, now)
+            else:
+                self.stats.out_of_memory += 1  # as if the packet had been lost
 
     def _accept(self, listener: Listener, ours: Terms, theirs: Terms, source: Any, now: int) -> None:
         """A cookie came back: the dialer is real."""
         connection = self._make(source, ours, State.ESTABLISHED, now)
         connection.accepted_from = listener
         self._ports.share(ours.source_port)
-        connection.on_confirmed(theirs, now)
+        try:
+            connection.on_confirmed(theirs, now)
+        except MemoryError:
+            self._out_of_memory(connection, now)
+            return
         self._directory.add_peer(connection)
         self.stats.accepted += 1
         listener.put(connection)
@@ -319,8 +340,28 @@ class Endpoint(Protocol):
     def handle_timeout(self, now: int) -> None:
         """Run the timers of every connection that has one due."""
         for connection in self._schedule.due(now):
-            connection.on_timeout(now)
+            try:
+                connection.on_timeout(now)
+            except MemoryError:
+                self._out_of_memory(connection, now)
             self.touch(connection)
+        if self._stalls.next_at is not None and self._stalls.next_at <= now:
+            self._relieve(now)
+
+    def _relieve(self, now: int) -> None:
+        """Memory is scarce: give up who takes nothing, the longest stalled first, until there is enough."""
+        for connection in self._stalls.look(self._directory, now):
+            if not self.memory.scarce:
+                return
+            self.stats.stalled += 1
+            connection.give_up("the peer took next to nothing for a minute, and memory is scarce", now)
+            self.touch(connection)
+
+    def _out_of_memory(self, connection: Connection, now: int) -> None:
+        """The process got no memory for something that ``connection`` needed: it ends, the others go on."""
+        self.stats.out_of_memory += 1
+        connection.give_up("the process is out of memory", now)
+        self.touch(connection)
 
     # ---- output -----------------------------------------------------------------------------------------------
 
@@ -329,7 +370,11 @@ class Endpoint(Protocol):
         if (reply := self._strangers.replies.pop()) is not None:
             return reply
         while (connection := self._schedule.first()) is not None:
-            transmit = connection.poll_transmit(now)
+            try:
+                transmit = connection.poll_transmit(now)
+            except MemoryError:
+                self._out_of_memory(connection, now)
+                continue
             if transmit is not None:
                 self._schedule.rotate(connection)
                 return transmit
@@ -337,11 +382,15 @@ class Endpoint(Protocol):
                 self._forget(connection, now)
             else:
                 self._schedule.settle(connection, connection.next_timeout())
+        self._stalls.arm(now)
         return None
 
     def poll_timeout(self) -> int | None:
         """The earliest deadline of all connections."""
-        return self._schedule.next_deadline()
+        deadline, look = self._schedule.next_deadline(), self._stalls.next_at
+        if deadline is None or (look is not None and look < deadline):
+            return look
+        return deadline
 
     def poll_event(self) -> Connection | Listener | None:
         """The next connection or listener about which something changed: look at it again."""
@@ -359,6 +408,7 @@ class Endpoint(Protocol):
             max_datagram=self._max_datagram,
             overhead=self._overhead,
             batch_size=self._batch_size,
+            memory=self.memory,
             tell=self._tell,
             touch=self.touch,
             now=now,

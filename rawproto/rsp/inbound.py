@@ -251,6 +251,8 @@ class Inbound:
             return
         for start, stop in settled.stream:
             stream.on_acknowledged(start, stop)
+        if stream.acked_end > before:
+            core.share.take(before - stream.acked_end)
         if settled.fin:
             stream.fin_acked, stream.fin_pending = True, False
         if outcome.lost.count or outcome.lost.probes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
+
+from rawproto.rsp.sources import source_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,19 +14,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Listener"]
 
+LEAST_SHARED = 32
+"""A smaller backlog is not shared out: one source may fill it."""
+
 
 class Listener:
     """Connections wait here, oldest first, until the application accepts them.
 
     A handshake costs the listener no memory: only when the cookie returns is a connection made, and only while
     fewer than ``backlog`` wait. Beyond that the CONFIRM is ignored; the dialer repeats it, and gets in when there
-    is room again.
+    is room again. One source gets three quarters of the places at most, and no more than ``share``.
     """
 
     def __init__(
         self,
         port: int,
         backlog: int,
+        share: int,
         admit: Callable[[Any], bool] | None,
         close: Callable[[Listener, int], None],
     ) -> None:
@@ -33,7 +39,9 @@ class Listener:
         self.closed = False
         self._admit = admit
         self._close = close
-        self._waiting: deque[Connection] = deque()
+        self._share = min(share, backlog - backlog // 4 if backlog >= LEAST_SHARED else backlog)
+        self._waiting: deque[tuple[Connection, Any]] = deque()
+        self._sources: Counter[Any] = Counter()
 
     def __len__(self) -> int:
         """Connections that wait to be accepted."""
@@ -43,6 +51,10 @@ class Listener:
     def full(self) -> bool:
         """No further connection may wait."""
         return len(self._waiting) >= self.backlog
+
+    def crowded(self, address: Any) -> bool:
+        """No further connection from the source of ``address`` may wait: the others' places are not for it."""
+        return self._sources[source_key(address)] >= self._share
 
     @property
     def asks(self) -> bool:
@@ -55,13 +67,18 @@ class Listener:
 
     def put(self, connection: Connection) -> None:
         """Queue a connection whose handshake is over."""
-        self._waiting.append(connection)
+        source = source_key(connection.address)
+        self._sources[source] += 1
+        self._waiting.append((connection, source))
 
     def accept(self) -> Connection | None:
         """The oldest waiting connection, or None."""
         if not self._waiting:
             return None
-        connection = self._waiting.popleft()
+        connection, source = self._waiting.popleft()
+        self._sources[source] -= 1
+        if not self._sources[source]:
+            del self._sources[source]
         connection.accepted_from = None
         connection.on_accepted()
         return connection
@@ -72,5 +89,5 @@ class Listener:
             return
         self.closed = True
         while self._waiting:
-            self._waiting.popleft().abort(now)
+            self._waiting.popleft()[0].abort(now)
         self._close(self, now)

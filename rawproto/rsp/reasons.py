@@ -30,7 +30,7 @@ class Reason(OpenEnum):
     VERSION = 7
     """The version is not spoken here."""
     OVERLOAD = 8
-    """No room for another connection."""
+    """No room for another connection, or for this one any more."""
 
 
 _WORDS = {
@@ -42,7 +42,7 @@ _WORDS = {
     Reason.UNKNOWN: "the peer no longer knows this connection (it may have been restarted)",
     Reason.TIMEOUT: "the peer heard nothing for too long",
     Reason.VERSION: "the peer does not speak this version of the protocol",
-    Reason.OVERLOAD: "the peer has no room for another connection",
+    Reason.OVERLOAD: "the peer has no room for the connection",
 }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rawproto.rsp.memory import Share
 from rawproto.rsp.ranges import RangeSet
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ __all__ = ["ReceiveStream"]
 MAX_GAPS = 256
 """Most holes kept; data that would open another one is refused, and so not acknowledged."""
 _FIRST_RING = 1024
+SCARCE_WINDOW = 4096
+"""Least window offered while memory is scarce: a few packets, so that everybody goes on."""
 _NO_RING: NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
 _NO_VIEW = _NO_RING.data
 
@@ -34,6 +37,7 @@ class ReceiveStream:
         "_beyond",
         "_origin",
         "_ring",
+        "_share",
         "_view",
         "capacity",
         "duplicate_bytes",
@@ -43,8 +47,9 @@ class ReceiveStream:
         "read_offset",
     )
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, share: Share | None = None) -> None:
         self.capacity = capacity
+        self._share = share or Share()
         self.read_offset = 0
         self.next = 0
         """Everything below this offset has arrived."""
@@ -54,10 +59,13 @@ class ReceiveStream:
         self.duplicate_bytes = 0
         self._beyond = RangeSet()
         self._origin = 0  # the offset that lies at the ring's beginning
-        self._set_ring(0)
+        self._ring: NDArray[np.uint8] = _NO_RING
+        self._view = _NO_VIEW
 
     def _set_ring(self, size: int) -> None:
-        self._ring: NDArray[np.uint8] = np.empty(size, dtype=np.uint8) if size else _NO_RING
+        before = len(self._ring)
+        self._ring = np.empty(size, dtype=np.uint8) if size else _NO_RING
+        self._share.take(size - before)
         # For lone packets: a slice of it costs a fifth of one of an array.
         self._view = self._ring.data if size else _NO_VIEW
 
@@ -82,6 +90,18 @@ class ReceiveStream:
         return self.read_offset + self.capacity
 
     @property
+    def offer(self) -> int:
+        """First offset not to promise to take: the window's end, or what there is room for while memory is scarce."""
+        if self._share.memory.scarce:
+            return min(self.window_end, self.read_offset + max(SCARCE_WINDOW, len(self._ring)))
+        return self.window_end
+
+    @property
+    def memory_is_scarce(self) -> bool:
+        """The window should not grow."""
+        return self._share.memory.scarce
+
+    @property
     def memory(self) -> int:
         """Bytes held by the ring."""
         return len(self._ring)
@@ -96,9 +116,13 @@ class ReceiveStream:
         return True
 
     def would_refuse(self, start: int, stop: int) -> bool:
-        """Whether data of ``[start, stop)`` lies beyond the window or would open one hole too many."""
+        """Whether data of ``[start, stop)`` lies beyond the window or the memory, or opens one hole too many."""
         if stop > self.window_end:
             return True
+        if stop - self.read_offset > len(self._ring):
+            more = self._ring_for(stop - self.read_offset) - len(self._ring)
+            if more > self._share.memory.free:
+                return True
         return start > self.next and len(self._beyond) >= MAX_GAPS and not self._touches(start, stop)
 
     def contradicts_end(self, stop: int) -> bool:
@@ -181,10 +205,14 @@ class ReceiveStream:
         if first < len(data):
             self._ring[: len(data) - first] = data[first:]
 
-    def _grow(self, needed: int) -> None:
+    def _ring_for(self, needed: int) -> int:
         size = max(_FIRST_RING, len(self._ring))
         while size < needed:
             size *= 2
+        return size
+
+    def _grow(self, needed: int) -> None:
+        size = self._ring_for(needed)
         held = self.highest - self.read_offset
         kept = self._peek(self._ring, held) if held else None
         self._set_ring(size)
@@ -231,5 +259,10 @@ class ReceiveStream:
 
     def _consumed(self, size: int) -> None:
         self.read_offset += size
-        if self.read_offset == self.highest and len(self._ring) > _FIRST_RING and self.final_size is not None:
-            self._set_ring(0)  # nothing more can come: give the memory back
+        if self.read_offset == self.highest and len(self._ring) > _FIRST_RING:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """Nothing is held: let go of the ring when nothing more can come, or when others need the memory."""
+        if self.final_size is not None or self._share.memory.scarce:
+            self._set_ring(0)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from rawproto.rsp.memory import Share
+
 __all__ = ["Receiver", "StreamViolationError"]
 
 _FIN, _ACK_NOW, _BLOCKED = int(RSPFlags.FIN), int(RSPFlags.ACK_NOW), int(RSPFlags.BLOCKED)
@@ -45,8 +47,8 @@ class Receiver:
         "stream",
     )
 
-    def __init__(self, window: int, max_window: int, segment: int) -> None:
-        self.stream = ReceiveStream(window)
+    def __init__(self, window: int, max_window: int, segment: int, share: Share | None = None) -> None:
+        self.stream = ReceiveStream(window, share)
         self.acks = AckTracker()
         self.packets = 0
         self.bytes = 0
@@ -173,10 +175,11 @@ class Receiver:
         if self._blocked:
             # The sender says that the window holds it back, and the application keeps up: the path is longer than
             # the window. What the sender says of an edge older than this one does not count again.
-            stream.capacity = min(2 * stream.capacity, self._max_window)
+            if not stream.memory_is_scarce:
+                stream.capacity = min(2 * stream.capacity, self._max_window)
             self._blocked = False
             self._grow_beyond = self._advertised
-        if stream.final_size is None and stream.window_end - self._advertised >= stream.capacity // 2:
+        if stream.final_size is None and stream.offer - self._advertised >= stream.capacity // 2:
             self.acks.due = True
 
     def widen(self, window: int) -> None:
@@ -193,8 +196,9 @@ class Receiver:
         packets (RFC 9293 section 3.8.6.2.2).
         """
         stream = self.stream
-        if stream.window_end - self._advertised >= min(stream.capacity // 2, self._segment):
-            self._advertised = stream.window_end
+        edge = stream.offer
+        if edge - self._advertised >= min(stream.capacity // 2, self._segment):
+            self._advertised = edge
         return self._advertised
 
 

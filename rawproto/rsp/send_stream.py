@@ -226,12 +226,16 @@ class SendStream:
         for low, high in self._acknowledged.missing(max(start, self.acked_end), stop):
             self._lost.add(low, high)
 
+    def discard(self) -> None:
+        """Nothing will be sent any more: let go of what was written."""
+        self._starts.clear()
+        self._chunks.clear()
+        self._tail_room, self._object = 0, None
+
     def rest(self) -> None:
         """Nothing was said for a while: give back the memory that waits for more."""
         if self.acked_end == self.end:
-            self._starts.clear()
-            self._chunks.clear()
-            self._tail_room, self._object = 0, None
+            self.discard()
 
     def _release(self) -> None:
         """Let go of chunks that are acknowledged to their end."""

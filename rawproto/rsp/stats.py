@@ -67,6 +67,13 @@ class EndpointStats:
     """SYN packets answered with a cookie."""
     cookies_rejected: int = 0
     backlog_full: int = 0
+    """CONFIRM packets ignored because too many connections waited, in all or from their source."""
+    overloaded: int = 0
+    """Connections refused because the memory of all connections was used up."""
+    stalled: int = 0
+    """Connections given up because their peers took nothing while memory was scarce."""
+    out_of_memory: int = 0
+    """Connections ended because the process itself got no more memory."""
     not_admitted: int = 0
     refused: int = 0
     """SYN packets to a port nobody listens on."""

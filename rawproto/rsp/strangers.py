@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rawproto.rsp.connection import Connection
     from rawproto.rsp.directory import Directory
     from rawproto.rsp.listener import Listener
+    from rawproto.rsp.memory import Memory
     from rawproto.rsp.ports import Ports
     from rawproto.rsp.stats import EndpointStats
     from rawproto.wire.batch import ReceivedBatch
@@ -55,6 +56,7 @@ class Strangers:
         config: settings of the endpoint.
         entropy: gives that many unpredictable bytes.
         max_datagram: largest datagram taken.
+        memory: what all connections share; when it is used up, no new ones are made.
         carrier_checks: the link has a checksum over the payload.
         together: answers to many may be one Transmit.
         neighbours: other endpoints that get copies of the same packets.
@@ -72,6 +74,7 @@ class Strangers:
         "_directory",
         "_jar",
         "_max_datagram",
+        "_memory",
         "_neighbours",
         "_ports",
         "_stats",
@@ -86,6 +89,7 @@ class Strangers:
         *,
         entropy: Callable[[int], bytes],
         max_datagram: int,
+        memory: Memory,
         carrier_checks: bool,
         together: bool,
         neighbours: Neighbours | None,
@@ -102,6 +106,7 @@ class Strangers:
         self.replies = Replies(entropy, together=together)
         self._config = config
         self._max_datagram = max_datagram
+        self._memory = memory
         self._carrier_checks = carrier_checks
         self._neighbours = neighbours
         self._directory = directory
@@ -211,8 +216,11 @@ class Strangers:
             self._reset(epitaph, theirs.source_port, theirs.identifier, source, now)
         elif not self._jar.check(cookie_context(source, theirs), mine, hello.cookie, now):
             self._stats.cookies_rejected += 1
-        elif listener.full:
+        elif listener.full or listener.crowded(source):
             self._stats.backlog_full += 1
+        elif self._memory.exhausted:
+            self._stats.overloaded += 1
+            self._reset(Reason.OVERLOAD, theirs.source_port, theirs.identifier, source, now)
         else:
             self._accept(listener, self._terms(theirs, mine, self.features), theirs, source, now)
 

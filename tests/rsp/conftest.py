@@ -8,7 +8,7 @@ recorded as it was sent. What the oracle asserts in every run is section 2 of th
   (by less than a packet), probes apart;
 - before an address is proved, no more bytes go to it than came from it;
 - no timer stays in the past; COOKIE, RESET and ACK have a cause; a RESET is not answered by one;
-- memory for received data stays within twice the window.
+- memory for received data stays within twice the window, and what all connections hold within the endpoint's cap.
 """
 
 from __future__ import annotations
@@ -503,7 +503,7 @@ class Oracle:
         """``name`` sends a batch."""
         for packet in packets:
             self._bytes_out[name, packet.destination] += len(packet.data)
-            self._out[name, packet.kind] += 1
+            self._out[name, "ECHO" if packet.flags & RSPFlags.ECHO else packet.kind] += 1
             self._note_window(packet)
         self._check_causes(name, packets[0])
         if any(packet.stream is not None for packet in packets):
@@ -527,7 +527,7 @@ class Oracle:
         if packet.kind == "RESET":
             if packet.flags & RSPFlags.ECHO:
                 asked = self._in[name, "DATA"] + self._in[name, "PROBE"] + self._in[name, "?"]
-                assert self._out[name, "RESET"] <= asked + 2, "an ECHO without a question"
+                assert self._out[name, "ECHO"] <= asked, "an ECHO without a question"
             assert self._just_in.get(name) != (self._pair.now, {"RESET"}), "a RESET answers a RESET"
 
     def _check_windows(self, endpoint: Endpoint, packets: list[Packet]) -> None:
@@ -553,6 +553,9 @@ class Oracle:
         pair = self._pair
         late = False
         for endpoint in pair.endpoints.values():
+            memory = endpoint.memory
+            held = sum(connection._core.share.held for connection in endpoint.connections)
+            assert 0 <= memory.used == held <= memory.limit, f"{memory.used} bytes counted, {held} held"
             due = endpoint.poll_timeout()
             late = late or (due is not None and due <= pair.now)
             for connection in endpoint.connections:
