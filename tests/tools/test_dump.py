@@ -673,3 +673,19 @@ def test_the_ladder_in_the_documentation_is_what_the_program_draws() -> None:
         "lost",
         "sent again",
     ]
+
+
+@pytest.mark.netns
+@pytest.mark.skipif(shutil.which("ip") is None, reason="iproute2 is not installed")
+def test_an_interface_that_goes_down_ends_the_capture_and_keeps_the_file(
+    cli: CLI, pair: list[Host], tmp_path: Path
+) -> None:
+    a, b = pair
+    file = tmp_path / "x.pcapng"
+    with start(cli, a, "-i", "eth0", "-w", str(file), "--print", "icmp") as process:
+        ping(a, b.address(), 1)
+        assert b"ICMP echo" in process.stdout.readline()
+        a.run(["ip", "link", "set", "eth0", "down"], check=True)
+        assert process.wait(20) == 1
+        assert process.stderr.read() == b"rawproto: the capture ended: Network is down\n"
+    assert 1 <= sum(1 for _ in PcapngReader(file.read_bytes())) <= 2

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .conftest import CLI
 
 
@@ -50,3 +54,35 @@ def test_help_shows_an_example(cli: CLI) -> None:
     done = cli.run("lookup", "--help")
     assert done.returncode == 0
     assert b"rawproto lookup -t MX example.org" in done.stdout
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A server that hears everything and says nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
+        heard.bind(("127.0.0.1", 0))
+        yield "{}:{}".format(*heard.getsockname())
+
+
+def test_a_silent_server_is_given_up(cli: CLI, silent: str) -> None:
+    done = cli.run("lookup", "-s", silent, "-w", "200ms", "-t", "A", "example.test")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.decode().startswith('rawproto: lookup "example.test"')
+    assert done.stderr.decode().endswith(": no answer in time\n")
+    document = json.loads(
+        cli.run("lookup", "--json", "-s", silent, "-w", "200ms", "-t", "A", "x.test").stdout
+    )
+    assert document["results"][0]["error"]["timeout"]
+
+
+def test_interrupt_ends_with_130(cli: CLI) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
+        heard.bind(("127.0.0.1", 0))
+        heard.settimeout(30)
+        server = "{}:{}".format(*heard.getsockname())
+        process = cli.start("lookup", "-s", server, "-w", "1min", "-t", "A", "example.test")
+        heard.recv(512)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    assert process.stdout.read() == b""
+    assert b"Traceback" not in process.stderr.read()

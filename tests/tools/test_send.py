@@ -356,6 +356,19 @@ def test_every_byte_arrives_as_it_was_made(cli: CLI, pair: list[Host], own: Path
 
 
 @pytest.mark.netns
+def test_what_is_shown_is_shown_before_it_is_sent(cli: CLI, pair: list[Host]) -> None:
+    a, b = pair
+    done = send(cli, a, "--to", b.address(), "icmp", "type=echo", "--show", "--expect", "reply")
+    assert done.returncode == 0, done.stderr
+    drawn, _, rest = done.stdout.partition("\n28 bytes:\n")
+    assert ICMP.diagram().rstrip() in drawn
+    assert f"src={a.address()} dst={b.address()}" in drawn
+    assert re.search(
+        r"^reply in .* ICMP echo reply .*\nsent 1 datagram, 28 bytes, 1 answered\n$", rest, re.MULTILINE
+    )
+
+
+@pytest.mark.netns
 def test_fragments_are_put_together_by_the_kernel(cli: CLI, pair: list[Host]) -> None:
     a, b = pair
     with b:
