@@ -42,7 +42,15 @@ class ArrivalReader:
     def read(self) -> Received:
         """The next datagram; raises BlockingIOError when there is none, OSError when an ICMP error is pending."""
         while True:
-            size, control, _, name = self._socket.recvmsg_into(self._buffers, _CONTROL, socket.MSG_DONTWAIT)
+            try:
+                size, control, _, name = self._socket.recvmsg_into(
+                    self._buffers, _CONTROL, socket.MSG_DONTWAIT
+                )
+            except BlockingIOError:
+                self._link.queue_was_empty()
+                raise
+            if not self._link.passes(self._view[:size]):
+                continue
             source: IPAddr = self._codec.from_tuple(name)
             arrived = self._read(size, control, source)
             if arrived is None:

@@ -6,26 +6,19 @@ Each check looks at one thing and tells what it found; none changes anything. Pa
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import errno
-import gzip
-import json
-import os
-import pathlib
 import select
-import shutil
 import socket
-import subprocess
 from typing import TYPE_CHECKING, Final
 
 from rawproto.addr import IP, IPAddr
 from rawproto.errors import OpError, PrivilegeError
-from rawproto.link.linux import Interfaces
+from rawproto.link import hostchecks
+from rawproto.link.findings import Finding, Question, State
+from rawproto.link.interfaces import Interfaces
 from rawproto.link.privilege import has_capability, ways_to
 from rawproto.link.probe import PathProbe
 from rawproto.link.raw import RawLink
-from rawproto.link.socketlink import RECEIVE_BUFFER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,49 +31,6 @@ _OWNED: Final = {
     51: "AH", 58: "ICMPv6", 103: "PIM", 108: "IPComp", 115: "L2TP", 132: "SCTP", 136: "UDP-Lite",
 }  # fmt: skip
 _LOWEST_MTU: Final = {4: 576, 6: 1280}  # RFC 1122 section 3.3.3; RFC 8200 section 5
-_TIMEOUT: Final = 5.0
-
-
-class State(enum.Enum):
-    """What a finding means."""
-
-    FINE = "fine"
-    NOTICE = "notice"
-    """Something to know; it may matter or not."""
-    PROBLEM = "problem"
-    """Sending or receiving fails because of it."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found.
-
-    Attributes:
-        check: name of the check.
-        state: how bad it is.
-        text: what was found, in a sentence.
-        mend: what to do about it, one way each; empty when nothing is to be done.
-    """
-
-    check: str
-    state: State
-    text: str
-    mend: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Question:
-    """What somebody wants to do.
-
-    Attributes:
-        protocol: IP protocol number.
-        version: 4 or 6.
-        destination: where to, or None; only with one are routes looked at and one empty datagram sent there.
-    """
-
-    protocol: int = 253
-    version: int = 4
-    destination: IPAddr | None = None
 
 
 def examine(question: Question | None = None) -> list[Finding]:
@@ -152,7 +102,7 @@ def _owner(question: Question) -> Iterator[Finding]:
 def _raw_sockets(question: Question) -> int:
     """Raw sockets of the protocol that are open in this namespace, by anybody."""
     name = "raw" if question.version == 4 else "raw6"
-    lines = _read(f"/proc/thread-self/net/{name}").splitlines()[1:]
+    lines = hostchecks.read_setting(f"/proc/thread-self/net/{name}").splitlines()[1:]
     return sum(line.split()[1].endswith(f":{question.protocol:04X}") for line in lines)
 
 
@@ -209,166 +159,16 @@ def _interfaces(question: Question) -> Iterator[Finding]:
         yield Finding("mtu", State.NOTICE, text, ("raise it: ip link set DEVICE mtu 1500",))
 
 
-def _reverse_path(question: Question) -> Iterator[Finding]:
-    """Strict reverse path filtering (RFC 3704) drops what comes in by another way than answers would go."""
-    if question.version == 6:
-        return
-    conf = pathlib.Path("/proc/sys/net/ipv4/conf")
-    strict_everywhere = _read(conf / "all/rp_filter").strip() == "1"
-    names = sorted(path.name for path in conf.iterdir()) if conf.is_dir() else []
-    strict = [
-        name
-        for name in names
-        if name not in ("all", "default", "lo")
-        and (
-            _read(conf / name / "rp_filter").strip() == "1"
-            or (strict_everywhere and _read(conf / name / "rp_filter").strip() == "0")
-        )
-    ]
-    if strict:
-        text = f"strict reverse path filtering on {', '.join(strict)}: what comes by another way is dropped"
-        yield Finding(
-            "rp_filter", State.NOTICE, text, ("with several ways: sysctl -w net.ipv4.conf.all.rp_filter=2",)
-        )
-    else:
-        yield Finding("rp_filter", State.FINE, "reverse path filtering is off or loose")
-
-
-def _firewall(question: Question) -> Iterator[Finding]:
-    """Rules of nftables (and of iptables, which is nftables today) that drop or reject."""
-    program = shutil.which("nft") or shutil.which("nft", path="/usr/sbin:/sbin")
-    if program is None:
-        yield Finding("firewall", State.NOTICE, "nft is not installed, so rules cannot be looked at")
-        return
-    try:
-        done = subprocess.run(  # noqa: S603 - a fixed command
-            [program, "-j", "list", "ruleset"], capture_output=True, timeout=_TIMEOUT, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        yield Finding("firewall", State.NOTICE, f"rules cannot be looked at: {error}")
-        return
-    if done.returncode:
-        reason = done.stderr.decode(errors="replace").strip().splitlines()
-        yield Finding(
-            "firewall",
-            State.NOTICE,
-            f"rules cannot be looked at: {reason[0] if reason else 'no reason given'}",
-        )
-        return
-    dropping = _dropping_chains(done.stdout)
-    if dropping:
-        text = f"firewall chains that drop or reject: {', '.join(dropping)}"
-        mend = (f"see whether they take protocol {question.protocol}: nft list ruleset",)
-        yield Finding("firewall", State.NOTICE, text, mend)
-    else:
-        yield Finding("firewall", State.FINE, "no firewall rule drops or rejects")
-
-
-def _dropping_chains(ruleset: bytes) -> list[str]:
-    """Names of the chains of a ruleset in nft's JSON that can drop or reject, by a rule or by their policy."""
-    chains: dict[str, None] = {}
-    try:
-        items = json.loads(ruleset or b"{}").get("nftables", [])
-    except ValueError:
-        return []
-    for item in items:
-        chain, rule = item.get("chain", {}), item.get("rule", {})
-        if chain.get("policy") == "drop":
-            chains[f"{chain['table']} {chain['name']}"] = None
-        if any("drop" in part or "reject" in part for part in rule.get("expr", [])):
-            chains[f"{rule['table']} {rule['chain']}"] = None
-    return list(chains)
-
-
-def _ping_group(question: Question) -> Iterator[Finding]:
-    """Who may ping without any privilege, on ICMP datagram sockets (icmp(7))."""
-    words = _read("/proc/sys/net/ipv4/ping_group_range").split()
-    if len(words) != 2:
-        return
-    low, high = map(int, words)
-    groups = {os.getegid(), *os.getgroups()}
-    if any(low <= group <= high for group in groups):
-        yield Finding(
-            "ping_group_range", State.FINE, f"groups {low} to {high}, ours among them, may ping unprivileged"
-        )
-    else:
-        text = f"net.ipv4.ping_group_range is {low} {high}: our groups cannot ping without CAP_NET_RAW"
-        yield Finding(
-            "ping_group_range", State.NOTICE, text, ('sysctl -w net.ipv4.ping_group_range="0 2147483647"',)
-        )
-
-
-def _netem(question: Question) -> Iterator[Finding]:
-    """The kernel's network emulator, which the lab uses where it is there."""
-    if pathlib.Path("/sys/module/sch_netem").exists() or _configured("CONFIG_NET_SCH_NETEM"):
-        yield Finding("netem", State.FINE, "the kernel has netem")
-    else:
-        text = "no sign of netem in the kernel; the lab delays and loses in user space instead"
-        yield Finding(
-            "netem", State.NOTICE, text, ("modprobe sch_netem, or install the distribution's extra modules",)
-        )
-
-
-def _configured(option: str) -> bool:
-    """Whether the running kernel was built with ``option``, or has it as a module on disk."""
-    release = os.uname().release
-    texts = [_read(f"/boot/config-{release}")]
-    try:
-        texts.append(gzip.decompress(pathlib.Path("/proc/config.gz").read_bytes()).decode())
-    except (OSError, EOFError):
-        pass
-    return any(f"\n{option}={how}\n" in text for text in texts for how in "ym")
-
-
-def _user_namespaces(question: Question) -> Iterator[Finding]:
-    """Whether ordinary users can have network namespaces of their own (user_namespaces(7))."""
-    closed = (
-        ("/proc/sys/user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=10000"),
-        ("/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
-        (
-            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
-            "1",
-            "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile with userns",
-        ),
-    )
-    found = [(path, mend) for path, value, mend in closed if _read(path).strip() == value]
-    for path, mend in found:
-        name = path.removeprefix("/proc/sys/").replace("/", ".")
-        text = f"{name} keeps ordinary users from user namespaces: the lab needs root"
-        yield Finding("user namespaces", State.NOTICE, text, (mend,))
-    if not found:
-        yield Finding(
-            "user namespaces", State.FINE, "ordinary users can have network namespaces of their own"
-        )
-
-
-def _buffers(question: Question) -> Iterator[Finding]:
-    """The receive buffer that is granted without CAP_NET_ADMIN."""
-    limit = _read("/proc/sys/net/core/rmem_max").strip()
-    if not limit.isdecimal() or has_capability("CAP_NET_ADMIN") or int(limit) >= RECEIVE_BUFFER:
-        return
-    text = f"net.core.rmem_max is {limit} bytes: bursts above that are lost (links ask for {RECEIVE_BUFFER})"
-    yield Finding("buffers", State.NOTICE, text, (f"sysctl -w net.core.rmem_max={RECEIVE_BUFFER}",))
-
-
-def _read(path: str | pathlib.Path) -> str:
-    """The text of a file of the kernel's, "" when it cannot be read."""
-    try:
-        return pathlib.Path(path).read_text()
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
 _CHECKS: Final[tuple[Callable[[Question], Iterator[Finding]], ...]] = (
     _capability,
     _opening,
     _owner,
     _route,
     _interfaces,
-    _reverse_path,
-    _firewall,
-    _ping_group,
-    _netem,
-    _user_namespaces,
-    _buffers,
+    hostchecks.reverse_path,
+    hostchecks.firewall,
+    hostchecks.ping_group,
+    hostchecks.netem,
+    hostchecks.user_namespaces,
+    hostchecks.buffers,
 )

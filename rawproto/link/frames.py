@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rawproto.link.base import LinkStats
-    from rawproto.link.linux import Interfaces
+    from rawproto.link.interfaces import Interfaces
     from rawproto.wire.batch import Transmit
 
 __all__ = ["FrameSender", "open_packet_socket"]

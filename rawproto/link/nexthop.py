@@ -17,7 +17,7 @@ from rawproto.link.rtnetlink import RoutingSocket
 
 if TYPE_CHECKING:
     from rawproto.addr import IPAddr
-    from rawproto.link.linux import Interfaces
+    from rawproto.link.interfaces import Interfaces
 
 __all__ = ["NextHop", "NextHops"]
 

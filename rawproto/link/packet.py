@@ -26,6 +26,7 @@ import numpy as np
 from rawproto.errors import ConfigError, OpError, RawprotoError
 from rawproto.link import linux, options
 from rawproto.link.frames import FrameSender, open_packet_socket
+from rawproto.link.interfaces import Interfaces
 from rawproto.link.ipheaders import ipv4_faults, ipv6_faults
 from rawproto.link.raw import RawLink, compact
 from rawproto.link.repeats import Repeats
@@ -104,7 +105,7 @@ class PacketLink(SocketLink):
         )
         opened: list[RawLink | FrameSender] = [self._raw]
         try:
-            interfaces = linux.Interfaces(self._raw.fileno())
+            interfaces = Interfaces(self._raw.fileno())
             name = interface or interfaces.of_address(packed)
             if name is None:
                 raise ConfigError(f"no interface here has {local}; name one")

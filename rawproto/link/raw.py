@@ -12,6 +12,7 @@ from rawproto.addr import IPAddr
 from rawproto.errors import ConfigError
 from rawproto.link import linux, options
 from rawproto.link.control import TIMESTAMP, ControlReader, control_messages, read_timestamps, space
+from rawproto.link.interfaces import Interfaces
 from rawproto.link.opening import adopt, bind, connect, drain, open_raw
 from rawproto.link.repeats import Repeats
 from rawproto.link.sockaddr import AddressCodec
@@ -106,7 +107,7 @@ class RawLink(SocketLink):
             options.set_mtu_discovery(sock, version, mtu_discovery)
             if header_included:
                 options.include_header(sock, version)
-            codec = AddressCodec(version, linux.Interfaces(sock.fileno()), ports=False)
+            codec = AddressCodec(version, Interfaces(sock.fileno()), ports=False)
             bind(sock, version, network, local, interface)
             if remote is not None:
                 connect(sock, version, network, remote)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import errno
-import os
 import select
-import socket
-import struct
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from rawproto.errors import ClosedError, ConnectionRefused, DeadlineExceeded, OpError
-from rawproto.link import linux
 from rawproto.link.arrival import ArrivalReader
 from rawproto.link.causes import DatagramError, SentLog
 from rawproto.link.raw import RawLink
-from rawproto.link.sender import is_writable
+from rawproto.link.rawsend import SingleSender
 from rawproto.link.waiting import Waiter
 from rawproto.wire.batch import Batch, Transmit
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Buffer, Sequence  # type: ignore[attr-defined,unused-ignore]
     from types import TracebackType
     from typing import Self, SupportsBytes
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["RawSocket"]
 
 _REMEMBERED: Final = 1024
-_INT: Final = struct.Struct("@i")
 
 
 class RawSocket:
@@ -94,14 +90,18 @@ class RawSocket:
         self._sock = self._link.socket
         self._version = version
         self._remote = remote
-        self._header_included = header_included
-        self._fragments = over_mtu == "fragment" and header_included
         self._arrivals = ArrivalReader(self._link, protocol)
         self._reading = Waiter(self._link.fileno(), select.POLLIN, self._read_error)
         self._writing = Waiter(self._link.fileno(), select.POLLOUT, self._write_error)
         self._log = SentLog(version, header_included=header_included)
         self._failed: deque[DatagramError] = deque(maxlen=_REMEMBERED)
-        self._names: dict[IPAddr, tuple[Any, ...]] = {}
+        self._sending = SingleSender(
+            self._link,
+            self._log,
+            fragments=over_mtu == "fragment" and header_included,
+            collect=self._collect,
+            describe=self._write_error,
+        )
         if transmit_timestamps:
             self._link.ask_for_transmit_times()
 
@@ -136,68 +136,7 @@ class RawSocket:
         self, payload: Buffer, to: IPAddr | None = None, *, ttl: int | None = None, tos: int | None = None
     ) -> bool:
         """As :meth:`send`, but False instead of blocking while the kernel's queue is full; for event loops."""
-        destination = self._remote if to is None else to
-        if destination is None:
-            raise OpError("no destination", op="write", network=self.network, errno=errno.EDESTADDRREQ)
-        name = self._names.get(destination) or self._name(destination)
-        data = payload if type(payload) is bytes else bytes(payload)
-        control = [] if ttl is None and tos is None else self._header_fields(ttl, tos)
-        self._log.remember(destination, data)
-        for last_try in (False, True):
-            try:
-                if control:
-                    self._sock.sendmsg([data], control, socket.MSG_DONTWAIT, name)
-                else:
-                    self._sock.sendto(data, socket.MSG_DONTWAIT, name)
-            except BlockingIOError:
-                return False
-            except OSError as error:
-                if error.errno == errno.ENOBUFS and not is_writable(self._link.fileno()):
-                    return False
-                if error.errno == errno.EMSGSIZE and self._fragments:
-                    self._send_fragments(data, destination, name)
-                    return True
-                if last_try or self._link.fileno() < 0:
-                    self._link.counters.send_refused += 1
-                    raise self._refused(error, destination) from error
-                # It may be the error of an earlier datagram, left on the socket.
-                self._collect()
-            else:
-                break
-        self._link.counters.sent += 1
-        self._link.counters.sent_bytes += len(data)
-        return True
-
-    def _name(self, destination: IPAddr) -> tuple[Any, ...]:
-        """The tuple for the socket module, kept; encoding it also tells the link that we send there."""
-        self._link.codec.encode(destination)
-        name = destination.sockaddr(self._version)
-        if len(self._names) >= _REMEMBERED:
-            self._names.clear()
-        self._names[destination] = name
-        return name
-
-    def _header_fields(self, ttl: int | None, tos: int | None) -> list[tuple[int, int, bytes]]:
-        if self._version == 4:
-            level, ttl_type, tos_type = socket.IPPROTO_IP, linux.IP_TTL, socket.IP_TOS
-        else:
-            level, ttl_type, tos_type = socket.IPPROTO_IPV6, linux.IPV6_HOPLIMIT, linux.IPV6_TCLASS
-        given = ((ttl_type, ttl), (tos_type, tos))
-        return [(level, kind, _INT.pack(value)) for kind, value in given if value is not None]
-
-    def _send_fragments(self, data: bytes, destination: IPAddr, name: tuple[Any, ...]) -> None:
-        """Send a datagram with its own header in pieces that the path takes."""
-        from rawproto.wire import Datagram, fragment
-
-        mtu = self._link.path_mtu(destination)
-        for piece in fragment(Datagram.parse(data), mtu):
-            try:
-                self._sock.sendto(bytes(piece), name)
-            except OSError as error:
-                self._link.counters.send_refused += 1
-                raise self._refused(error, destination) from error
-        self._link.counters.sent += 1
-        self._link.counters.sent_bytes += len(data)
+        return self._sending.try_send(payload, self._destination(to), ttl, tos)
 
     def send_batch(self, payloads: Sequence[bytes] | Batch, to: IPAddr | None = None) -> int:
         """Send many datagrams to one destination in few system calls; returns how many are settled.
@@ -205,12 +144,16 @@ class RawSocket:
         Fewer than all means that the queue is full. A datagram refused for its own sake counts as settled and is
         in :meth:`send_errors`.
         """
-        destination = self._remote if to is None else to
-        if destination is None:
-            raise OpError("no destination", op="write", network=self.network, errno=errno.EDESTADDRREQ)
+        destination = self._destination(to)
         self._log.remember_batch(destination)
         batch = payloads if isinstance(payloads, Batch) else Batch.from_datagrams(payloads)
         return self._link.send(Transmit(batch, destination))
+
+    def _destination(self, to: IPAddr | None) -> IPAddr:
+        destination = self._remote if to is None else to
+        if destination is None:
+            raise OpError("no destination", op="write", network=self.network, errno=errno.EDESTADDRREQ)
+        return destination
 
     def send_errors(self) -> list[OSError]:
         """Errors of single datagrams of batches since the last call (the newest 64)."""
@@ -296,25 +239,19 @@ class RawSocket:
                 self._failed.remove(error)
                 raise self._read_error(ConnectionRefused, error.kind.value)
 
-    def _refused(self, error: OSError, destination: IPAddr) -> OpError:
-        if self._link.fileno() < 0:
-            return self._write_error(ClosedError, "use of a closed socket")
-        number = error.errno or 0
-        reason = "refused by a firewall rule" if number == errno.EPERM else os.strerror(number)
-        return OpError(
-            reason, op="write", network=self.network, local=self.local_addr, remote=destination, errno=number
-        )
-
     def _read_error(self, kind: type[OpError], reason: str) -> OpError:
         number = {DeadlineExceeded: errno.ETIMEDOUT, ConnectionRefused: errno.ECONNREFUSED}.get(kind)
         return kind(
             reason, op="read", network=self.network, local=self.local_addr, remote=self._remote, errno=number
         )
 
-    def _write_error(self, kind: type[OpError], reason: str) -> OpError:
-        number = errno.ETIMEDOUT if kind is DeadlineExceeded else None
+    def _write_error(
+        self, kind: type[OpError], reason: str, remote: IPAddr | None = None, number: int | None = None
+    ) -> OpError:
+        number = errno.ETIMEDOUT if kind is DeadlineExceeded else number
+        remote = remote or self._remote
         return kind(
-            reason, op="write", network=self.network, local=self.local_addr, remote=self._remote, errno=number
+            reason, op="write", network=self.network, local=self.local_addr, remote=remote, errno=number
         )
 
     # What it is
@@ -343,7 +280,7 @@ class RawSocket:
         return self._link.path_mtu(destination)
 
     def set_filter(self, program: SupportsBytes | None) -> None:
-        """Replace the packet filter; nothing that only the old one let in is received afterwards in a batch."""
+        """Replace the packet filter; nothing that only the old one let in is received afterwards."""
         self._link.set_filter(program)
 
     def set_deadline(self, seconds: float | None) -> None:

@@ -39,7 +39,7 @@ class Screen:
             raise
         self._until = time.monotonic_ns() + _GRACE
 
-    def passes(self, datagram: bytes) -> bool:
+    def passes(self, datagram: bytes | bytearray | memoryview) -> bool:
         """Whether the program lets ``datagram`` (as the kernel shows it to filters) through."""
         self._entry.send(datagram)
         try:

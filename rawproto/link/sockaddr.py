@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rawproto.link.linux import Interfaces
+    from rawproto.link.interfaces import Interfaces
 
 __all__ = ["SOCKADDR_SIZE", "AddressCodec"]
 

@@ -11,7 +11,7 @@ from rawproto.errors import ClosedError, OpError
 from rawproto.link import linux, options
 from rawproto.link.base import Link, LinkStats
 from rawproto.link.errqueue import ErrorQueue
-from rawproto.link.linux import Interfaces
+from rawproto.link.interfaces import Interfaces
 from rawproto.link.probe import PathProbe
 from rawproto.link.screen import Screen
 from rawproto.link.sender import Scatter, Sender
@@ -148,10 +148,24 @@ class SocketLink(Link):
             # An ICMP error is pending; it belongs to errors(), not to what arrives.
             self._error_queue.drain()
         self._used = 0
+        self.queue_was_empty()
+        return 0
+
+    def queue_was_empty(self) -> None:
+        """Nothing waits: after a while nothing can be here any more that only an earlier filter let in."""
         if self._screen is not None and self._screen.is_done():
             self._screen.close()
             self._screen = None
-        return 0
+
+    def passes(self, shown: bytes | bytearray | memoryview) -> bool:
+        """Whether an arrival, with the bytes that a filter sees of it, passes the filter that is in place now.
+
+        The kernel has seen to that, but not for what came before the filter was swapped; what fails is counted.
+        """
+        if self._screen is None or self._screen.passes(shown):
+            return True
+        self._stats.filtered += 1
+        return False
 
     def set_filter(self, program: SupportsBytes | None) -> None:
         """Replace the packet filter; call it from the thread that receives.

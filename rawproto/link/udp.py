@@ -12,6 +12,7 @@ from rawproto.addr import UDPAddr
 from rawproto.errors import ConfigError
 from rawproto.link import linux, options
 from rawproto.link.control import TIMESTAMP, ControlMessage, space
+from rawproto.link.interfaces import Interfaces
 from rawproto.link.opening import bind, open_udp
 from rawproto.link.segmentcontrol import SEGMENT_SIZE, SegmentControl
 from rawproto.link.segments import SegmentSender, group_length
@@ -101,7 +102,7 @@ class UDPLink(SocketLink):
             options.set_buffer(sock, socket.SO_RCVBUF, receive_buffer)
             options.set_buffer(sock, socket.SO_SNDBUF, send_buffer)
             options.set_mtu_discovery(sock, version, mtu_discovery)
-            codec = AddressCodec(version, linux.Interfaces(sock.fileno()), ports=True)
+            codec = AddressCodec(version, Interfaces(sock.fileno()), ports=True)
             bind(sock, version, network, local, interface)
             super().__init__(sock, version, network, codec)
             self._local_addr = UDPAddr(local.ip, sock.getsockname()[1], local.zone)

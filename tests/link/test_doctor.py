@@ -88,15 +88,21 @@ def test_no_route(lab):
     assert states(findings, "route") == [State.PROBLEM]
 
 
-def test_reverse_path_filtering(pair):
+@pytest.mark.parametrize(
+    ("everywhere", "here", "is_strict"),
+    [("1", "0", True), ("0", "1", True), ("0", "0", False), ("2", "1", False), ("1", "2", False)],
+)
+def test_reverse_path_filtering(pair, everywhere, here, is_strict):
+    """The larger of two settings holds."""
     a, _ = pair
 
-    def strict():
-        Path("/proc/sys/net/ipv4/conf/all/rp_filter").write_text("1")
+    def prepare():
+        Path("/proc/sys/net/ipv4/conf/all/rp_filter").write_text(everywhere)
+        Path("/proc/sys/net/ipv4/conf/eth0/rp_filter").write_text(here)
 
-    findings = checked(a, prepare=strict)
-    assert states(findings, "rp_filter") == [State.NOTICE]
-    assert "eth0" in findings["rp_filter"][0].text
+    findings = checked(a, prepare=prepare)
+    assert states(findings, "rp_filter") == [State.NOTICE if is_strict else State.FINE]
+    assert ("eth0" in findings["rp_filter"][0].text) is is_strict
 
 
 @pytest.mark.skipif(shutil.which("ip") is None, reason="iproute2 is not installed")

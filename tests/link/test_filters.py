@@ -7,7 +7,7 @@ import pytest
 
 from rawproto.addr import IP, IPAddr, UDPAddr
 from rawproto.errors import ConfigError, FilterError
-from rawproto.link import RawLink, UDPLink
+from rawproto.link import RawLink, RawSocket, UDPLink
 from rawproto.link import screen as screening
 from rawproto.wire import Batch, Transmit, assemble
 
@@ -89,6 +89,22 @@ class TestOnLoopback:
             assert receive_all(link) == [b"\x02\x00", b"\x02\x02"]
             assert link.stats().filtered == 2
             assert link.stats().received == 2
+
+    @pytest.mark.parametrize(("version", "offset"), [(4, 20), (6, 0)])
+    def test_a_swap_holds_for_single_datagrams_too(self, version, offset, monkeypatch):
+        here = IPAddr(IP("127.0.0.1" if version == 4 else "::1"))
+        with RawSocket(253, version=version, local=here, filter=accept_first_byte(1, offset)) as sock:
+            for first in (b"\1old", b"\2no", b"\1old"):
+                sock.send(first, here)
+            sock.set_filter(accept_first_byte(2, offset))
+            sock.send(b"\2new", here)
+            sock.set_deadline(5)
+            assert sock.receive().payload == b"\2new"
+            assert sock.receive_nowait() is None
+            assert (sock.stats().received, sock.stats().filtered) == (1, 2)
+            monkeypatch.setattr(screening.time, "monotonic_ns", lambda: 1 << 62)
+            assert sock.receive_nowait() is None
+            assert sock._link._screen is None
 
     def test_a_swap_keeps_what_both_let_through(self):
         here = IPAddr(IP("127.0.0.1"))
