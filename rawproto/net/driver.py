@@ -114,6 +114,7 @@ class Driver(abc.ABC):
     def release(self) -> None:
         """Give all descriptors back; nobody polls any more."""
         self.link.close()
+        self.endpoint.let_go()
         if self.neighbours is not None:
             self.neighbours.close()
 

@@ -26,6 +26,9 @@ class _PollFd(ctypes.Structure):
     _fields_ = (("fd", ctypes.c_int), ("events", ctypes.c_short), ("revents", ctypes.c_short))
 
 
+_TwoPollFds = _PollFd * 2
+
+
 class _TimeSpec(ctypes.Structure):
     _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
 
@@ -42,7 +45,7 @@ class Poller:
     def __init__(self, fd: int, events: int = POLLIN) -> None:
         self._wakefd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._events = events
-        self._fds = (_PollFd * 2)(_PollFd(fd, events, 0), _PollFd(self._wakefd, POLLIN, 0))
+        self._fds = _TwoPollFds(_PollFd(fd, events, 0), _PollFd(self._wakefd, POLLIN, 0))
         self._timeout = _TimeSpec()
         self._poll = select.poll()
         self._poll.register(fd, events)

@@ -50,6 +50,9 @@ class RSPStream(Stream):
         if self._closing_gently:
             self._close_when_delivered()
         self.notify()
+        if self._core.closed:
+            # The last news: without the way back to those who wait all is gone as soon as nobody holds it.
+            self.notify = _nothing
 
     # ---- what sides wait for; called with the driver's lock held
 
@@ -221,6 +224,7 @@ class RSPAcceptor(Acceptor):
                 if self._driver.neighbours is not None:
                     self._driver.neighbours.give_back(self._core.port)
                 self._driver.commanded(now)
+            self.notify = _nothing
 
 
 def _nothing() -> None:

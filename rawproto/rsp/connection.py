@@ -365,6 +365,15 @@ class Connection:
         """When :meth:`on_timeout` is due, ns."""
         return self._deadlines.next()
 
+    def let_go(self) -> None:
+        """The endpoint has forgotten the connection."""
+        self._core.let_go()
+        self._touch = _nothing
+
     def on_timeout(self, now: int) -> None:
         """Act on every timer that is due."""
         self._deadlines.expire(now)
+
+
+def _nothing(connection: Connection) -> None:
+    """There is no endpoint any more that a command would concern."""

@@ -346,3 +346,18 @@ class Core:
         if self.trace is not None:
             self.trace.record(now, "connectivity:connection_closed", reason=str(error) if error else "done")
         self.tell()
+
+    def let_go(self) -> None:
+        """Nothing will be sent or heard any more: hold no memory but what the application can still read.
+
+        Nor is there anything to tell: without the way back to the connection both are gone as soon as nobody holds
+        them, and need not wait for the garbage collector.
+        """
+        self.sender.rest()
+        self.recovery.rest()
+        self.receiver.stream.rest()
+        self._tell = _nothing
+
+
+def _nothing() -> None:
+    """Nobody listens any more."""

@@ -167,6 +167,10 @@ class Endpoint(Protocol):
         """No connection and no listener is left."""
         return not self._directory and not self._strangers.listeners
 
+    def let_go(self) -> None:
+        """The driver has ended: hold on to nothing, so that all is gone as soon as nobody holds the endpoint."""
+        self._strangers.let_go()
+
     # ---- input ------------------------------------------------------------------------------------------------
 
     def handle_datagrams(self, batch: ReceivedBatch, now: int) -> None:
@@ -430,6 +434,7 @@ class Endpoint(Protocol):
         self._schedule.settle(connection, None)
         if self._directory.remove(connection, now):
             self._ports.release(connection.local)
+        connection.let_go()
 
     def _forget_listener(self, listener: Listener, now: int) -> None:
         self._strangers.listeners.pop(listener.port, None)

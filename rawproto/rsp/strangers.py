@@ -115,6 +115,11 @@ class Strangers:
         self._accept = accept
         self._jar = CookieJar(entropy, now)
 
+    def let_go(self) -> None:
+        """Nothing will come any more: forget the way back to the endpoint."""
+        self.listeners.clear()
+        self._accept = _refuse
+
     def on_hello(self, kind: Kind, packet: bytes, source: Any, now: int) -> None:
         """A SYN or CONFIRM.
 
@@ -278,3 +283,7 @@ class Strangers:
             reason=int(reason),
         )
         self.replies.reset(integrity.fill_one(bytes(reset)), destination)
+
+
+def _refuse(listener: Listener, ours: Terms, theirs: Terms, source: Any, now: int) -> None:
+    """Nobody listens any more."""

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import tracemalloc
+import weakref
 
 import pytest
 
@@ -55,3 +56,33 @@ def test_many_connections_share_one_socket_and_each_hears_its_own(open_many, des
     for index, conn in enumerate(dialed):
         conn.set_deadline(60)
         assert conn.read() == b"%d" % index * 2
+
+
+def closed_pair(listener, data):
+    """Moves ``data`` over a connection and closes it; gives weak references to what both ends were."""
+    with rawproto.dial("rsp+udp4", listener.addr, timeout=20) as dialed, listener.accept() as accepted:
+        for conn in (dialed, accepted):
+            conn.set_deadline(30)
+        dialed.write(data)
+        assert accepted.read_exactly(len(data)) == data
+        streams = [conn._stream for conn in (dialed, accepted)]
+        return [weakref.ref(stream._core) for stream in streams], [
+            weakref.ref(stream._driver) for stream in streams
+        ]
+
+
+def test_what_was_closed_waits_for_no_garbage_collector(wait_until):
+    """It comes when many objects, not many bytes, have gathered. What timers still hold is small."""
+    gc.collect()
+    gc.disable()
+    try:
+        with rawproto.listen("rsp+udp4", "127.0.0.1:0") as listener:
+            cores, drivers = closed_pair(listener, bytes(300_000))
+            wait_until(
+                lambda: all(core() is None or not core()._core.receiver.stream.memory for core in cores)
+            )
+        # The timers go with the driver, and so do the buffers of its socket.
+        del listener
+        wait_until(lambda: not any(left() for left in (*cores, *drivers)))
+    finally:
+        gc.enable()
