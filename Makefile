@@ -33,7 +33,8 @@ help:
 	@echo "make demo [FILE=path] [ARGS=...]  a file crosses a bad link on a protocol of its own"
 	@echo "make test [ARGS=...]              the tests; ARGS=--require-netns makes a missing namespace a failure"
 	@echo "make check                        format, lint, types, architecture"
-	@echo "make bench [ARGS=room]            benchmarks against rivals, as ratios of one run"
+	@echo "make bench [ARGS=room]            benchmarks against rivals, as ratios of one run; all: docs/benchmarks.md"
+	@echo "make dist-check                   wheel and sdist, installed in an empty environment, the demo from there"
 	@echo "make fuzz [ARGS=...]              coverage-guided fuzzing; ARGS='header -atheris_runs=100000', for example"
 	@echo "make man [DIR=folder]             the manual pages of the command, into build/man"
 	@echo "make docs | format | venv | clean"
@@ -55,7 +56,10 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 bench: $(STAMP)
-	@exec $(BIN)/python -m benchmarks $(ARGS)
+	@exec $(BIN)/python -m benchmarks $(or $(ARGS),--page)
+
+dist-check:
+	@exec .ci/dist-check
 
 fuzz: $(STAMP)
 	$(PIP) install --quiet -c constraints.txt atheris
