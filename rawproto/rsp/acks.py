@@ -108,5 +108,5 @@ class AckTracker:
         self.deadline = None
         self._waiting = 0
         self._told += 1
-        if self._told > TOLD_OFTEN and len(self._received) > 1:
+        if self._told > TOLD_OFTEN and len(self._received.starts) > 1:
             self._received.keep_last()

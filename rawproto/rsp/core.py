@@ -77,6 +77,7 @@ class Core:
         "acks_sent",
         "address",
         "challenges",
+        "closed",
         "config",
         "control",
         "corrupted",
@@ -101,6 +102,7 @@ class Core:
         "share",
         "soft_error",
         "source",
+        "state",
         "terms",
         "timers",
         "trace",
@@ -167,20 +169,19 @@ class Core:
         self.persist_tries = 0
         self.acks_sent = self.acks_received = self.corrupted = self.probes = 0
         self._machine = StateMachine(state)
+        self.state = state
+        """Where the connection is in its life."""
+        self.closed = False
+        """The connection is over."""
         self._tell = tell
         self._handshake_tries = 0
         self._hello_sent_at = now
         self._waiting_for_end = False
 
-    @property
-    def state(self) -> State:
-        """Where the connection is in its life."""
-        return self._machine.current
-
-    @property
-    def closed(self) -> bool:
-        """The connection is over."""
-        return self._machine.current is State.CLOSED
+    def _move(self, to: State) -> None:
+        self._machine.move(to)
+        self.state = to
+        self.closed = to is State.CLOSED
 
     @property
     def remote_text(self) -> str:
@@ -215,7 +216,7 @@ class Core:
             self.recovery.rtt.update(now - self._hello_sent_at, 0, now)
         self.agree(theirs)
         self.hello = hello_packet(Kind.CONFIRM, self.terms, theirs.identifier, cookie.cookie)
-        self._machine.move(State.CONFIRMING)
+        self._move(State.CONFIRMING)
         self._handshake_tries = 0
         self.send_hello(now)
         self.tell()
@@ -223,7 +224,7 @@ class Core:
     def met(self, theirs: Terms, now: int) -> None:
         """The peer, which we dialed, dialed us at the same time and took our cookie."""
         self.agree(theirs)
-        self._machine.move(State.ESTABLISHED)
+        self._move(State.ESTABLISHED)
         self.heard(now)
         self.tell()
 
@@ -254,7 +255,7 @@ class Core:
             self.timers.stop(Timer.HANDSHAKE)
             self.timers.stop(Timer.HANDSHAKE_LIMIT)
             if self.state is State.CONFIRMING:
-                self._machine.move(State.ESTABLISHED)
+                self._move(State.ESTABLISHED)
                 self.tell()
         if self.timers.get(Timer.REST) is None and not self.closed:
             self.timers.set(Timer.REST, now + REST_AFTER)
@@ -287,16 +288,18 @@ class Core:
         """The application closed: deliver what was written, then end."""
         self.sender.stream.finish()
         if self.state in (State.ESTABLISHED, State.CONFIRMING):
-            self._machine.move(State.CLOSING)
+            self._move(State.CLOSING)
             self.timers.set(Timer.DRAIN, now + int(self.config.linger * SECOND))
         self.check_finished(now)
 
     def check_finished(self, now: int) -> None:
         """Both halves done: drain. Closed and delivered, but the peer's half open: wait for it, not for ever."""
-        if self.state not in (State.ESTABLISHED, State.CLOSING) or not self.sender.stream.finished:
+        if not self.sender.stream.fin_acked or self.state not in (State.ESTABLISHED, State.CLOSING):
+            return
+        if not self.sender.stream.finished:
             return
         if self.receiver.stream.complete:
-            self._machine.move(State.DRAINING)
+            self._move(State.DRAINING)
             self.timers.set(Timer.DRAIN, now + 3 * self.recovery.rtt.probe_timeout(MAX_ACK_DELAY))
             self.tell()
         elif self.state is State.CLOSING and not self._waiting_for_end:
@@ -338,7 +341,7 @@ class Core:
         if self.closed:
             return
         self.error = error
-        self._machine.move(State.CLOSED)
+        self._move(State.CLOSED)
         self.timers.stop_all()
         self.sender.stream.discard()
         self.share.close()

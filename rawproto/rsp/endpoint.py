@@ -160,7 +160,7 @@ class Endpoint(Protocol):
     @property
     def busy(self) -> bool:
         """A connection may have something to send since it was last polled."""
-        return self._schedule.first() is not None
+        return bool(self._schedule.ready)
 
     @property
     def idle(self) -> bool:
@@ -373,7 +373,9 @@ class Endpoint(Protocol):
         """The next batch of any connection; answers to strangers first."""
         if (reply := self._strangers.replies.pop()) is not None:
             return reply
-        while (connection := self._schedule.first()) is not None:
+        ready = self._schedule.ready
+        while ready:
+            connection = next(iter(ready))
             try:
                 transmit = connection.poll_transmit(now)
             except MemoryError:

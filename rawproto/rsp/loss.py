@@ -112,7 +112,8 @@ class LossDetector:
 
     def detect(self, now: int) -> Settled:
         """Declare lost what is overdue at ``now`` and set the next deadline."""
-        if self.largest_acknowledged < 0:
+        if self.largest_acknowledged < 0 or not self._sent.packets_in_flight:
+            self.deadline = None
             return NOTHING
         delay = self.patience
         lost, oldest = self._sent.detect_lost(
@@ -128,8 +129,10 @@ class LossDetector:
     @property
     def patience(self) -> int:
         """How long after a later packet's sending an unacknowledged one is still waited for, ns."""
-        basis = max(self.rtt.smoothed, self.rtt.latest)
-        return max(basis * self.time_threshold_eighths // 8, GRANULARITY)
+        rtt = self.rtt
+        basis = rtt.smoothed if rtt.smoothed > rtt.latest else rtt.latest
+        patience = basis * self.time_threshold_eighths // 8
+        return patience if patience > GRANULARITY else GRANULARITY
 
     def timeout(self, max_ack_delay: int) -> int | None:
         """When to call :meth:`detect` or to probe, ns; None when nothing is in flight."""
@@ -138,6 +141,8 @@ class LossDetector:
         if not self._sent.packets_in_flight:
             return None
         once = self.rtt.probe_timeout(max_ack_delay)
+        if not self.probe_count:
+            return self._last_sent_at + once
         wait = min(once << min(self.probe_count, MAX_BACKOFF), max(once, MAX_PROBE_INTERVAL))
         return self._last_sent_at + wait
 

@@ -18,54 +18,55 @@ __all__ = ["RangeSet"]
 class RangeSet:
     """Disjoint ranges ``[start, stop)`` in ascending order; ranges that touch are merged."""
 
-    __slots__ = ("_starts", "_stops")
+    __slots__ = ("_stops", "starts")
 
     def __init__(self) -> None:
-        self._starts: list[int] = []
+        self.starts: list[int] = []
+        """Where the ranges begin; empty as the set is. Not to be changed."""
         self._stops: list[int] = []
 
     def __len__(self) -> int:
         """Number of ranges (not of integers)."""
-        return len(self._starts)
+        return len(self.starts)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        return zip(self._starts, self._stops, strict=True)
+        return zip(self.starts, self._stops, strict=True)
 
     def __repr__(self) -> str:
         return f"RangeSet({list(self)})"
 
     def __contains__(self, value: int) -> bool:
-        index = bisect_right(self._starts, value) - 1
+        index = bisect_right(self.starts, value) - 1
         return index >= 0 and value < self._stops[index]
 
     @property
     def first(self) -> tuple[int, int]:
         """The lowest range."""
-        return self._starts[0], self._stops[0]
+        return self.starts[0], self._stops[0]
 
     @property
     def last(self) -> tuple[int, int]:
         """The highest range."""
-        return self._starts[-1], self._stops[-1]
+        return self.starts[-1], self._stops[-1]
 
     @property
     def total(self) -> int:
         """How many integers the set holds."""
-        return sum(self._stops) - sum(self._starts)
+        return sum(self._stops) - sum(self.starts)
 
     def covers(self, start: int, stop: int) -> bool:
         """Whether all of ``[start, stop)`` is in the set."""
-        index = bisect_right(self._starts, start) - 1
+        index = bisect_right(self.starts, start) - 1
         return index >= 0 and stop <= self._stops[index]
 
     def overlaps(self, start: int, stop: int) -> bool:
         """Whether any of ``[start, stop)`` is in the set."""
-        index = bisect_left(self._starts, stop) - 1
+        index = bisect_left(self.starts, stop) - 1
         return index >= 0 and self._stops[index] > start
 
     def add(self, start: int, stop: int) -> None:
         """Put ``[start, stop)`` into the set."""
-        starts, stops = self._starts, self._stops
+        starts, stops = self.starts, self._stops
         if not starts or start > stops[-1]:  # the common case: a new range above all others
             starts.append(start)
             stops.append(stop)
@@ -88,19 +89,19 @@ class RangeSet:
         if stops and stops[-1] == start:
             stops[-1] = stop
         else:
-            self._starts.append(start)
+            self.starts.append(start)
             stops.append(stop)
 
     def highest(self, limit: int) -> list[tuple[int, int]]:
         """The ``limit`` highest ranges, highest first."""
-        starts, stops = self._starts, self._stops
+        starts, stops = self.starts, self._stops
         if len(starts) == 1:
             return [(starts[0], stops[0])]
         return list(zip(starts[: -limit - 1 : -1], stops[: -limit - 1 : -1], strict=True))
 
     def remove(self, start: int, stop: int) -> None:
         """Take ``[start, stop)`` out of the set."""
-        starts, stops = self._starts, self._stops
+        starts, stops = self.starts, self._stops
         low = bisect_right(stops, start)
         high = bisect_left(starts, stop)
         if low >= high:
@@ -115,7 +116,7 @@ class RangeSet:
 
     def missing(self, start: int, stop: int) -> list[tuple[int, int]]:
         """The parts of ``[start, stop)`` that are not in the set, ascending."""
-        starts, stops = self._starts, self._stops
+        starts, stops = self.starts, self._stops
         index = bisect_right(stops, start)
         gaps: list[tuple[int, int]] = []
         while index < len(starts) and starts[index] < stop:
@@ -129,13 +130,13 @@ class RangeSet:
 
     def drop_first(self) -> tuple[int, int]:
         """Take the lowest range out and return it."""
-        return self._starts.pop(0), self._stops.pop(0)
+        return self.starts.pop(0), self._stops.pop(0)
 
     def keep_last(self) -> None:
         """Take all but the highest range out."""
-        del self._starts[:-1], self._stops[:-1]
+        del self.starts[:-1], self._stops[:-1]
 
     def clear(self) -> None:
         """Empty the set."""
-        self._starts.clear()
+        self.starts.clear()
         self._stops.clear()

@@ -136,7 +136,7 @@ class ReceiveStream:
         """Take the bytes of one packet; otherwise as :meth:`write`."""
         stop = offset + len(data)
         ring = len(self._ring)
-        if offset == self.next and stop - self.read_offset <= ring and not len(self._beyond):
+        if offset == self.next and stop - self.read_offset <= ring and not self._beyond.starts:
             at = (offset - self._origin) % ring
             if at + len(data) <= ring:
                 self._view[at : at + len(data)] = data
@@ -179,7 +179,7 @@ class ReceiveStream:
             self._beyond.add(start, stop)
             return
         self.next = max(self.next, stop)
-        while len(self._beyond) and self._beyond.first[0] <= self.next:
+        while self._beyond.starts and self._beyond.first[0] <= self.next:
             self.next = max(self.next, self._beyond.drop_first()[1])
 
     def _store_rows(self, offset: int, rows: NDArray[np.uint8]) -> None:

@@ -121,16 +121,15 @@ class Receiver:
     def _enter(self, number: int, count: int, offset: int, stop: int, flags: int, now: int) -> bool:
         """Note ``count`` packets with the bytes ``[offset, stop)``, whose data is to be stored; false: refused."""
         stream = self.stream
-        final_size = stream.final_size
-        if final_size is not None and stop > final_size:
-            raise StreamViolationError(f"data up to offset {stop}, beyond the end at {final_size}")
+        if stream.contradicts_end(stop):
+            raise StreamViolationError(f"data up to offset {stop}, beyond the end at {stream.final_size}")
         if stream.would_refuse(offset, stop):
             return False
         self.packets += count
         if number <= self.acks.largest and self.acks.seen(number, number + count):
             self.duplicates += count if self.acks.duplicates(number, number + count) else 1
         if flags & _FIN and not stream.finish(stop):
-            raise StreamViolationError(f"the stream ends at {stop}, but ended at {final_size} before")
+            raise StreamViolationError(f"the stream ends at {stop}, but ended at {stream.final_size} before")
         self.bytes += stop - offset
         if flags & _BLOCKED and stop > self._grow_beyond:
             self._blocked = True

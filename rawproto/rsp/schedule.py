@@ -21,29 +21,26 @@ class Schedule:
     hold are dropped when they come up, or all at once when they are most of the heap.
     """
 
-    __slots__ = ("_armed", "_count", "_heap", "_ready")
+    __slots__ = ("_armed", "_count", "_heap", "ready")
 
     def __init__(self) -> None:
-        self._ready: OrderedDict[Connection, None] = OrderedDict()
+        self.ready: OrderedDict[Connection, None] = OrderedDict()
+        """Connections that may have something to send, the one whose turn it is first."""
         self._heap: list[tuple[int, int, Connection]] = []
         self._armed: dict[Connection, int] = {}
         self._count = 0
 
     def touch(self, connection: Connection) -> None:
         """``connection`` may have something to send, or a new deadline."""
-        self._ready[connection] = None
-
-    def first(self) -> Connection | None:
-        """The connection whose turn it is, or None."""
-        return next(iter(self._ready)) if self._ready else None
+        self.ready[connection] = None
 
     def rotate(self, connection: Connection) -> None:
         """``connection`` sent something: the others first, then it again."""
-        self._ready.move_to_end(connection)
+        self.ready.move_to_end(connection)
 
     def settle(self, connection: Connection, deadline: int | None) -> None:
         """``connection`` has nothing to send now; wake it at ``deadline``, ns."""
-        self._ready.pop(connection, None)
+        self.ready.pop(connection, None)
         if deadline is None:
             self._armed.pop(connection, None)
         elif deadline != self._armed.get(connection):

@@ -66,7 +66,8 @@ class SendStream:
     @property
     def room(self) -> int:
         """Bytes that :meth:`write` would take now."""
-        return 0 if self.finished_writing else max(0, self.limit - (self.end - self.acked_end))
+        room = self.limit - self.end + self.acked_end
+        return room if room > 0 and not self.finished_writing else 0
 
     @property
     def unacknowledged(self) -> int:
@@ -145,11 +146,11 @@ class SendStream:
 
     def has_lost(self) -> bool:
         """Something must be sent again."""
-        return bool(len(self._lost))
+        return bool(self._lost.starts)
 
     def lost_range(self, size: int) -> tuple[int, int] | None:
         """The lowest ``size`` bytes (or fewer) in a row that must be sent again, or None."""
-        if not len(self._lost):
+        if not self._lost.starts:
             return None
         start, stop = self._lost.first
         return start, min(stop, start + size)
@@ -201,12 +202,12 @@ class SendStream:
         """``[start, stop)`` went out, for the first time or again."""
         if stop > self.next:
             self.next = stop
-        if len(self._lost):
+        if self._lost.starts:
             self._lost.remove(start, stop)
 
     def on_acknowledged(self, start: int, stop: int) -> int:
         """The peer has ``[start, stop)``; returns by how many bytes the acknowledged prefix grew."""
-        if len(self._lost):
+        if self._lost.starts:
             self._lost.remove(start, stop)
         before = self.acked_end
         if start <= before:
@@ -216,7 +217,7 @@ class SendStream:
         else:
             self._acknowledged.add(start, stop)
             return 0
-        while len(self._acknowledged) and self._acknowledged.first[0] <= self.acked_end:
+        while self._acknowledged.starts and self._acknowledged.first[0] <= self.acked_end:
             self.acked_end = max(self.acked_end, self._acknowledged.drop_first()[1])
         self._release()
         return self.acked_end - before

@@ -246,14 +246,18 @@ class BBR(CongestionController):
 
     def _set_window(self, event: Acknowledged) -> None:
         gain = STARTUP_GAIN if self._phase is Phase.STARTUP else WINDOW_GAIN
+        bandwidth, window = self._bandwidth.maximum, self._window
         # Acknowledgements that come a batch at a time must not starve the sender in between.
-        allowance = max(self._aggregation.excess, self._bandwidth.maximum * SCHEDULING_TIME / SECOND)
-        target = gain * self._product() + allowance
+        allowance = max(self._aggregation.excess, bandwidth * SCHEDULING_TIME / SECOND)
+        target = gain * bandwidth * self._min_rtt / SECOND + allowance
         if self._full_count >= FULL_ROUNDS:
-            self._window = int(min(self._window + event.bytes, target))
-        elif self._window < target or event.delivered < initial_window(self.max_datagram):
-            self._window += event.bytes
-        self._window = int(max(min(self._window, self._ceiling), PROBE_RTT_DATAGRAMS * self.max_datagram))
+            window = int(min(window + event.bytes, target))
+        elif window < target or event.delivered < initial_window(self.max_datagram):
+            window += event.bytes
+        if window > self._ceiling:
+            window = int(self._ceiling)
+        least = PROBE_RTT_DATAGRAMS * self.max_datagram
+        self._window = window if window > least else least
 
     def on_lost(self, event: Lost) -> None:
         """Count it for the round; collapse on persistent congestion."""
