@@ -31,9 +31,10 @@ def receive_all(link, quiet=0.05):
     return got
 
 
-def share_of(number, ready, rounds):
+def share_of(number, version, ready, rounds):
     """One process: takes what begins with its number until it has seen ``rounds`` of it and the line is quiet."""
-    with RawLink(253, filter=accept_first_byte(number, 20)) as link:
+    program = accept_first_byte(number, 20 if version == 4 else 0)
+    with RawLink(253, version=version, filter=program) as link:
         ready.send(number)
         poll = select.poll()
         poll.register(link.fileno(), select.POLLIN)
@@ -45,21 +46,24 @@ def share_of(number, ready, rounds):
         return got
 
 
-def test_24_processes_share_a_protocol_number(lab):
+@pytest.mark.parametrize("version", [4, 6])
+def test_24_processes_share_a_protocol_number(lab, version):
     import multiprocessing
 
     rounds = 40
     a, b = lab.hosts("a", "b")
     lab.link(a, b)
     ours, theirs = multiprocessing.Pipe()
-    calls = [b.start(share_of, number, theirs, rounds) for number in range(PROCESSES)]
+    calls = [b.start(share_of, number, version, theirs, rounds) for number in range(PROCESSES)]
     assert sorted(ours.recv() for _ in calls) == list(range(PROCESSES))
     with a:
-        link = RawLink(253)
+        link = RawLink(253, version=version)
     with link:
         numbers = np.random.default_rng(5).permutation(np.repeat(np.arange(PROCESSES + 1), rounds))
         datagrams = [bytes([number, index & 255]) for index, number in enumerate(numbers)]
-        assert link.send(Transmit(Batch.from_datagrams(datagrams), IPAddr(b.ip4))) == len(datagrams)
+        assert link.send(
+            Transmit(Batch.from_datagrams(datagrams), IPAddr(b.ip4 if version == 4 else b.ip6))
+        ) == len(datagrams)
     for number, call in enumerate(calls):
         assert call.result(30) == [datagram for datagram in datagrams if datagram[0] == number]
 
