@@ -1,7 +1,7 @@
-"""The ladder in docs/tools.md: a connection of the simulator, captured at both ends of a link that loses one packet.
+"""The ladder in README.md and docs/tools.md: a connection of the simulator, captured at both ends of a lossy link.
 
-``python docs/ladder.py`` makes the capture and the page anew, in virtual time and from a seed: everywhere the same.
-A test holds that the page shows what the program draws of the capture.
+``python docs/ladder.py`` makes the capture and the pages anew, in virtual time and from a seed: everywhere the same.
+The tests of the pages hold that they show what the program draws of the capture.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from rawproto import IPAddr, IPv4, LinkType, PcapngWriter, RSPConfig, Simulation
 from rawproto.rsp import Endpoint
 from rawproto.rsp.header import Kind
 
-PAGE = Path(__file__).with_name("tools.md")
+PAGES = (Path(__file__).with_name("tools.md"), Path(__file__).parents[1] / "README.md")
+COMMAND = "$ rawproto dump -r docs/ladder.pcapng --ladder\n"
 CAPTURE = Path(__file__).with_name("ladder.pcapng")
 PORT = 1200
 DELAY = 10_000_000
 REQUEST, ANSWER = b"GET a line\n", bytes(3200)
-_MARKS = re.compile(r"(<!-- ladder -->\n```\n).*?(```\n<!-- /ladder -->)", re.DOTALL)
+_SCREEN = re.compile(re.escape(COMMAND) + r".*?(?=```)", re.DOTALL)
 
 
 class _Ends:
@@ -111,9 +112,10 @@ def screen() -> str:
 
 def filled(text: str) -> str:
     """The page with the ladder in its place."""
-    return _MARKS.sub(lambda found: found[1] + screen() + found[2], text)
+    return _SCREEN.sub(lambda _: COMMAND + screen(), text)
 
 
 if __name__ == "__main__":
     capture(CAPTURE)
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")

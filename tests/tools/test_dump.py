@@ -659,9 +659,10 @@ def test_the_ladder_in_the_documentation_is_what_the_program_draws() -> None:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    text = module.PAGE.read_text(encoding="utf-8")
-    assert module.screen() in text
-    assert module.filled(text) == text, "run: python docs/ladder.py"
+    for page in module.PAGES:
+        text = page.read_text(encoding="utf-8")
+        assert module.COMMAND + module.screen() in text
+        assert module.filled(text) == text, "run: python docs/ladder.py"
     arrows = [re.sub("[─┄]", "", line.partition("│")[2]) for line in module.screen().splitlines()[2:]]
     assert [arrow.split()[0].strip("◀✗") or arrow.split()[1] for arrow in arrows[:4]] == [
         "SYN",
