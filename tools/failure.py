@@ -94,6 +94,10 @@ def status_of(error: BaseException) -> int | None:
 
 def describe(error: BaseException) -> str:
     """What to tell people about ``error``."""
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return "interrupted"
+    if isinstance(error, Terminated):
+        return "terminated by a signal"
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, OSError) and not isinstance(error, RawprotoError) and error.strerror:

@@ -66,12 +66,33 @@ def _report(error: BaseException, *, as_json: bool) -> int:
         raise error
     if isinstance(error, BrokenPipeError):
         silence_stdout()
-    elif status > 128:
+    elif status > 128 and not as_json:
         click.echo("", err=True)  # the shell's prompt goes below the ^C
-    elif as_json:
-        emit_json({"error": {"kind": type(error).__name__, "message": describe(error)}})
-    elif isinstance(error, click.UsageError):
-        error.show()
-    else:
-        click.echo(f"rawproto: {describe(error)}", err=True)
+    elif not (as_json and _told_in_json(error)):
+        if isinstance(error, click.UsageError):
+            error.show()
+        else:
+            click.echo(f"rawproto: {describe(error)}", err=True)
+    if not _stdout_takes_it():
+        silence_stdout()
     return status
+
+
+def _told_in_json(error: BaseException) -> bool:
+    """Whether standard output took the error: that may be what is wrong."""
+    if not _stdout_takes_it():
+        return False
+    try:
+        emit_json({"error": {"kind": type(error).__name__, "message": describe(error)}})
+    except OSError:
+        return False
+    return True
+
+
+def _stdout_takes_it() -> bool:
+    """Whether what was printed could be written; what is left over would fail again when the interpreter ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True

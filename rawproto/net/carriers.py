@@ -189,14 +189,16 @@ def link_address(network: Network, remote: PortAddr) -> IPAddr | UDPAddr:
 def dial_source(
     network: Network, source: PortAddr | None, remote: PortAddr, config: RSPConfig
 ) -> PortAddr | None:
-    """The local endpoint to open a link for: a packet link must know the address it sends from."""
-    if (
-        network.transport != "rsp"
-        or config.link != "packet"
-        or (source is not None and source.ip is not None)
-    ):
+    """The local endpoint to open a link for: a packet link must know the address it sends from.
+
+    Raises:
+        OSError: there is no route to ``remote``. The link could not tell: to it that is one more lost packet.
+    """
+    if source is not None and source.ip is not None:
         return source
     ip, zone = _route_source(remote)
+    if network.transport != "rsp" or config.link != "packet":
+        return source
     return RSPAddr(ip, 0 if source is None else source.port, zone)
 
 
@@ -205,21 +207,22 @@ def local_address(link: Link, remote: Any, port: int) -> RSPAddr:
     bound = link.local_addr
     if bound.ip is not None and not bound.ip.is_unspecified:
         return RSPAddr(bound.ip, port, bound.zone)
-    ip, zone = _route_source(remote)
+    try:
+        ip, zone = _route_source(remote)
+    except OSError:
+        ip, zone = None, ""
     return RSPAddr(ip, port, zone)
 
 
 def _route_source(remote: Any) -> tuple[IP | None, str]:
+    """The address that packets to ``remote`` leave with, and its zone; OSError without a route."""
     import socket
 
     version = version_of(remote.ip)
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     target = UDPAddr(remote.ip, 9, remote.zone).sockaddr(version)  # discard; connecting sends nothing
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(target)
-        except OSError:
-            return None, ""
+        probe.connect(target)
         found = UDPAddr.from_sockaddr(probe.getsockname())
     return found.ip, found.zone
 
