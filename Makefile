@@ -22,7 +22,11 @@ PIP += --no-cache-dir
 endif
 
 # A copied or moved tree brings a .venv whose scripts still point to where it came from: make it anew.
-OURS := $(shell grep -qF "$(CURDIR)/$(VENV)/bin/python" $(BIN)/rawproto 2>/dev/null && $(BIN)/python -c '' && echo yes)
+# So does one made with another interpreter than the one asked for.
+VERSION := import sys; print(sys.version_info[:2])
+OURS := $(shell grep -qF "$(CURDIR)/$(VENV)/bin/python" $(BIN)/rawproto 2>/dev/null && \
+	test "$$($(BIN)/python -c '$(VERSION)')" = "$$($(if $(filter command line,$(origin PYTHON)),$(PYTHON),$(BIN)/python) -c '$(VERSION)')" && \
+	echo yes)
 ifneq ($(OURS),yes)
 .PHONY: $(STAMP)
 endif
@@ -32,6 +36,7 @@ endif
 help:
 	@echo "make demo [FILE=path] [ARGS=...]  a file crosses a bad link on a protocol of its own"
 	@echo "make test [ARGS=...]              the tests; ARGS=--require-netns makes a missing namespace a failure"
+	@echo "make test-each                    the tests with CPython 3.11, 3.12 and 3.13, those that are here"
 	@echo "make check                        format, lint, types, architecture"
 	@echo "make bench [ARGS=room]            benchmarks against rivals, as ratios of one run; all: docs/benchmarks.md"
 	@echo "make dist-check                   wheel and sdist, installed in an empty environment, the demo from there"
@@ -44,6 +49,14 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@exec $(BIN)/python -m pytest $(ARGS)
+
+# Each interpreter that is here, in an environment of its own.
+test-each:
+	@for python in python3.11 python3.12 python3.13; do \
+		$$python -c 'import sys' 2>/dev/null || { echo "no $$python here"; continue; }; \
+		echo "with $$python"; \
+		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$python || exit 1; \
+	done
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -89,5 +102,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output
+	rm -rf $(VENV) .venv-python* build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache demo-output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

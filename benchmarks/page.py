@@ -31,8 +31,9 @@ TITLES = {
 }
 HOW_TO_READ = """\
 A ratio says how many times better ours is than a rival: more of a rate, less of a time. Ours and the rivals take
-turns in one run, each round gives one ratio, and the table has the median and the range of the rounds. Absolute
-figures differ up to twofold between machines and from run to run; ratios differ less. Below 1 the rival is better."""
+turns in one run, each round gives one ratio, and the table has the median and the range of the ratios. Absolute
+figures are medians, and differ up to twofold between machines and from run to run; ratios differ less. Below 1 the
+rival is better."""
 Document = dict[str, Any]
 
 
@@ -59,10 +60,6 @@ def ratio_in_words(ratio: Document) -> str:
     return f"**{figure(ratio['median'])}** [{figure(ratio['low'])} - {figure(ratio['high'])}]"
 
 
-def _spread(values: Sequence[float]) -> str:
-    return f"{figure(statistics.median(values))} [{figure(min(values))} - {figure(max(values))}]"
-
-
 def table_of(documents: Sequence[Document]) -> str:
     """One line for each ratio that is promised, for the README."""
     lines = ["| | how many times better | than |", "|---|---|---|"]
@@ -85,9 +82,9 @@ def _section(room: str, documents: Sequence[Document]) -> list[str]:
     lines += ["| what | how many times better | than | ours | theirs |", "|---|---|---|---|---|"]
     for document in documents:
         name, unit = document["name"], document["unit"]
-        ours = f"{_spread(document['ours'])} {unit}"
+        ours = f"{figure(statistics.median(document['ours']))} {unit}"
         for ratio in document["ratios"]:
-            theirs = _spread(document["rivals"][ratio["rival"]])
+            theirs = figure(statistics.median(document["rivals"][ratio["rival"]]))
             lines.append(
                 f"| {name} | {ratio_in_words(ratio)} | {ratio['rival']} | {ours} | {theirs} {unit} |"
             )
@@ -135,7 +132,7 @@ def _plot(room: str, documents: Sequence[Document]) -> None:
     if not bars:
         return
     bars.reverse()
-    figure_, axes = pyplot.subplots(figsize=(9, 1.1 + 0.42 * len(bars)), layout="constrained")
+    figure_, axes = pyplot.subplots(figsize=(7, 1.0 + 0.4 * len(bars)), layout="constrained")
     middle = [ratio["median"] for _, ratio in bars]
     errors = [
         [ratio["median"] - ratio["low"] for _, ratio in bars],
