@@ -142,10 +142,22 @@ def _run(
             answer = (False, error, traceback.format_exc())
         with contextlib.suppress(OSError), os.fdopen(give, "wb") as pipe:
             pipe.write(_pickled(answer))
+        _close_connections()
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
         os._exit(status)
+
+
+def _close_connections() -> None:
+    """Deliver what connections of the function still hold, as at the end of a program.
+
+    The child ends without the interpreter's exit, whose handlers are the parent's. Connections are a room that this one
+    does not know: when it is not loaded there are none.
+    """
+    connections = sys.modules.get("rawproto.net.lifecycle")
+    if connections is not None:
+        connections.finish()
 
 
 def _pickled(answer: tuple[bool, Any, str]) -> bytes:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rawproto.net.carriers import Registry
     from rawproto.net.driver import Driver
 
-__all__ = ["EXIT_FLUSH", "LAST_WORDS", "watch"]
+__all__ = ["EXIT_FLUSH", "LAST_WORDS", "finish", "watch"]
 
 EXIT_FLUSH = 10.0
 """Seconds that the end of the process may wait for what was written to be delivered. The kernel goes on delivering
@@ -23,11 +23,21 @@ for a process that has ended; here nobody would."""
 LAST_WORDS = 0.5
 """Seconds that it then waits for the peers to close their halves."""
 
+_watched: list[Registry[Any]] = []
+
 
 def watch(registry: Registry[Any]) -> None:
     """Take care of the drivers of ``registry`` from now on."""
     os.register_at_fork(after_in_child=lambda: _leave_to_parent(registry))
-    atexit.register(_finish, registry)
+    if not _watched:
+        atexit.register(finish)
+    _watched.append(registry)
+
+
+def finish() -> None:
+    """Deliver what was written and close: at the interpreter's exit, and for processes that end without one."""
+    for registry in _watched:
+        _finish(registry)
 
 
 def _leave_to_parent(registry: Registry[Any]) -> None:

@@ -43,6 +43,10 @@ class Listener:
         self._waiting: deque[tuple[Connection, Any]] = deque()
         self._sources: Counter[Any] = Counter()
 
+    def __bool__(self) -> bool:
+        """True, also while nobody waits."""
+        return True
+
     def __len__(self) -> int:
         """Connections that wait to be accepted."""
         return len(self._waiting)

@@ -149,3 +149,25 @@ def test_hundreds_of_connections_on_one_socket(hosts, spawn, descriptors):
             assert accepted[index].read() == b"%d" % index
         for conn in (*dialed, *accepted):
             conn.close()
+
+
+def write_and_return(address, size):
+    conn = rawproto.dial("rsp4", address, timeout=20)
+    conn.write(bytes(size))
+    return "written"
+
+
+def test_what_a_function_on_a_host_wrote_is_delivered(hosts, background):
+    """Its process ends without the interpreter's exit, and still as a program would."""
+    a, b = hosts
+    size = 3_000_000
+    with b:
+        listener = rawproto.listen("rsp4", f"{b.address()}:7")
+    with listener:
+        accepting = background(listener.accept)
+        call = a.start(write_and_return, f"{b.address()}:7", size)
+        with accepting.result() as conn:
+            conn.set_deadline(30)
+            assert conn.read_exactly(size) == bytes(size)
+            assert conn.read() == b""
+        assert call.result(60) == "written"
