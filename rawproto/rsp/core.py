@@ -207,7 +207,10 @@ class Core:
             first = max(MIN_CONFIRM_RETRY, self.recovery.rtt.probe_timeout(0))
         self._hello_sent_at = now
         self.control.append((self.hello, None))
-        self.timers.set(Timer.HANDSHAKE, now + min(first << min(self._handshake_tries, 8), MAX_RETRY))
+        wait = min(first << min(self._handshake_tries, 8), MAX_RETRY)
+        # By a tenth more or less: nobody who sends bursts at regular times shall hit them all (shrew, F16).
+        wait += wait * (self.entropy(1)[0] - 128) // 1280
+        self.timers.set(Timer.HANDSHAKE, now + wait)
         self._handshake_tries += 1
 
     def confirm(self, cookie: Hello, theirs: Terms, now: int) -> None:

@@ -2,7 +2,7 @@
 
 A packet is lost when a later one was acknowledged and it is either so many numbers or so much time behind; a probe
 is sent when nothing is heard for the probe timeout. When an acknowledgement names a packet already declared lost,
-the network reorders: patience grows up to a round trip and shrinks again slowly (as RFC 8985 section 6.2 does with
+the network reorders: patience grows up to four round trips and shrinks again slowly (as RFC 8985 section 6.2 does with
 its reordering window).
 """
 
@@ -25,7 +25,8 @@ PACKET_THRESHOLD = 3
 MAX_PACKET_THRESHOLD = 1024
 TIME_THRESHOLD_EIGHTHS = 9
 """Round trips a packet may be behind, in eighths (RFC 9002 section 6.1.2, kTimeThreshold = 9/8)."""
-MAX_TIME_THRESHOLD_EIGHTHS = 16
+MAX_TIME_THRESHOLD_EIGHTHS = 32
+"""Four round trips: as many as a path may be longer than the one whose round trips are measured (packet spraying)."""
 PATIENCE_ROUNDS = 16
 """Loss episodes without a false one after which patience shrinks (RFC 8985 section 6.2, step 4)."""
 PERSISTENT_CONGESTION_TIMEOUTS = 3
@@ -103,7 +104,7 @@ class LossDetector:
         if settled.count:
             self.probe_count = 0
         if settled.spurious:
-            self._widen(settled)
+            self._widen(settled, now)
         return AckOutcome(settled, self.detect(now), sample)
 
     def rest(self) -> None:
@@ -153,12 +154,15 @@ class LossDetector:
         spanned = lost.newest_sent_at - lost.oldest_sent_at
         return spanned > PERSISTENT_CONGESTION_TIMEOUTS * self.rtt.probe_timeout(max_ack_delay)
 
-    def _widen(self, settled: Settled) -> None:
+    def _widen(self, settled: Settled, now: int) -> None:
         self._clean_episodes = 0
         self.packet_threshold = min(
             max(self.packet_threshold, settled.reorder_distance + 1), MAX_PACKET_THRESHOLD
         )
-        self.time_threshold_eighths = min(self.time_threshold_eighths + 1, MAX_TIME_THRESHOLD_EIGHTHS)
+        basis = max(self.rtt.smoothed, self.rtt.latest, 1)
+        enough = 8 * (now - settled.spurious_sent_at) // basis + 1
+        wanted = max(self.time_threshold_eighths + 1, enough)
+        self.time_threshold_eighths = min(wanted, MAX_TIME_THRESHOLD_EIGHTHS)
 
     def _narrow(self) -> None:
         self._clean_episodes = 0

@@ -36,7 +36,9 @@ def test_a2_750_ms_one_way_still_one_connection(pair):
     p = pair(link={"delay": 750 * MILLISECOND})
     client, server = p.transfer(p.payload(1000), p.payload(1000))
     times = [packet.at for packet in p.sent("a", "SYN")]
-    assert times == [0, SECOND]  # RFC 6298: again after one second; then the COOKIE is there
+    assert times[0] == 0
+    assert len(times) == 2  # RFC 6298: again after one second; then the COOKIE is there
+    assert abs(times[1] - SECOND) <= SECOND // 10
     assert server.received == client.data
     assert p.b.stats.accepted == 1
     assert client.connection.stats().rtt_minimum >= 1.5
@@ -48,7 +50,12 @@ def test_a2_silence_is_answered_by_waiting_longer(pair):
     client = p.dial()
     p.run(lambda: client.closed)
     times = [packet.at / SECOND for packet in p.sent("a", "SYN")]
-    assert times == [0, 1, 3, 6, 9, 12, 15, 18]
+    waits = [later - sooner for sooner, later in itertools.pairwise(times)]
+    assert all(
+        abs(wait - due) <= due / 10 for wait, due in zip(waits, [1, 2, 3, 3, 3, 3, 3, 3], strict=False)
+    )
+    assert len(waits) in (6, 7, 8)
+    assert len(set(waits)) == len(waits)  # never at regular times (F16)
     assert p.now == 20 * SECOND
     assert isinstance(client.error, TimeoutError)
     assert "no answer to the handshake" in str(client.error)
@@ -77,7 +84,7 @@ def test_a4_the_failure_rate_is_that_of_the_retries(pair):
     # of the dials do not even get a COOKIE. The number seen must agree with that, not with luck.
     tries, failed, dials = 3, 0, 400
     for seed in range(dials):
-        p = pair(seed=seed, link={"loss": 0.3, "delay": MILLISECOND}, handshake_timeout=5.9)
+        p = pair(seed=seed, link={"loss": 0.3, "delay": MILLISECOND}, handshake_timeout=5.0)
         p.listen()
         client = p.dial()
         p.run(lambda c=client: c.state is not State.SYN_SENT)

@@ -199,3 +199,45 @@ def test_equal_seeds_give_equal_runs(pair):
         whole(p, 100_000, 50_000)
         digests.append(p.digest())
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_c7_two_paths_of_different_length(pair):
+    """Every other packet takes 50 ms longer, twice the round trip measured: patience grows to bear it.
+
+    Without that a third of the stream went out twice, and NewReno took seven times as long.
+    """
+    for congestion in ("newreno", "cubic", "bbr"):
+        p = pair(link={"rate": 20e6, "queue": SECOND // 5}, congestion=congestion)
+        for direction in p.links.values():
+            spray(direction)
+        client, server = p.transfer(p.payload(3_000_000))
+        assert server.received == client.data
+        assert 3_000_000 * 8 / (p.now / SECOND) >= 0.25 * 20e6, congestion
+        stats = client.connection.stats()
+        assert stats.bytes_retransmitted <= 0.02 * stats.bytes_sent
+
+
+def spray(direction):
+    arrivals = direction.arrivals
+
+    def over_two(packet, now, rng):
+        direction.delay = (10, 60)[packet.nth % 2] * MILLISECOND
+        return arrivals(packet, now, rng)
+
+    direction.arrivals = over_two
+
+
+@pytest.mark.parametrize("congestion", ["newreno", "cubic", "bbr"])
+@pytest.mark.parametrize("period", [1.0, 1.5])
+def test_f16_shrew_bursts_leave_a_third(pair, congestion, period):
+    """Bursts of 150 ms that lose everything, timed to hit what is sent again after a timeout (Kuzmanovic, 2003)."""
+    size = 4_000_000
+    took = []
+    for attacked in (False, True):
+        p = pair(link={"delay": 20 * MILLISECOND, "rate": 10e6}, congestion=congestion)
+        if attacked:
+            p.links["a"].drop = lambda _, p=p: p.now % int(period * SECOND) < 150 * MILLISECOND
+        client, server = p.transfer(p.payload(size), limit=300)
+        assert server.received == client.data
+        took.append(p.now)
+    assert took[0] / took[1] >= 0.3, took

@@ -385,7 +385,9 @@ class TestD10PeerKilled:
     def test_a_peer_that_restarted_says_so_at_once(self, pair):
         p = pair()
         client, _server = p.open()
-        p.b._directory._connections.clear()
+        restarted = pair(seed=1)
+        restarted.listen()
+        p.endpoints["b"] = restarted.b
         p.send(client, b"do you know me?")
         p.run(lambda: client.closed, 5)
         assert isinstance(client.error, ConnectionReset)

@@ -9,6 +9,7 @@ from rawproto.rsp.loss import (
     MAX_BACKOFF,
     MAX_PACKET_THRESHOLD,
     MAX_PROBE_INTERVAL,
+    MAX_TIME_THRESHOLD_EIGHTHS,
     PATIENCE_ROUNDS,
     LossDetector,
 )
@@ -163,9 +164,9 @@ def test_patience_has_limits_and_shrinks_again(bench):
         subject.ack(RTT, (first + 3999, first + 4000))
         subject.ack(RTT, (first, first + 1))
     assert subject.loss.packet_threshold == MAX_PACKET_THRESHOLD
-    assert subject.loss.time_threshold_eighths == 16
+    assert 16 < subject.loss.time_threshold_eighths <= MAX_TIME_THRESHOLD_EIGHTHS
     now = 10**12
-    for _ in range(12 * PATIENCE_ROUNDS):
+    for _ in range(24 * PATIENCE_ROUNDS):
         first = subject.send(now, 2000)
         subject.ack(now, (first + 1999, first + 2000))
         now += 10**10
