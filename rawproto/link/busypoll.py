@@ -1,10 +1,10 @@
 """Looking again for a moment before going to sleep.
 
-A thread that sleeps until the next packet costs twice: it runs again some 20 to 50 us after the packet came, and
-whoever delivered the packet (on one machine the sender itself, in the kernel) has to wake it, for about as long. Where
-packets come faster than that, sleeping between them caps the rate at that of the wake-ups. So a thread whose last sleep
-was short polls for a while first, as the kernel does for its own idle processors (``haltpoll``) and, on devices that
-have it, for sockets (SO_BUSY_POLL, socket(7)).
+A thread that sleeps until the next packet costs twice: it runs again some time after the packet came, and whoever
+delivered the packet (on one machine the sender itself, in the kernel) has to wake it. Between two processors of a
+virtual machine a request of 64 bytes and its response take 51 us with sleeps and 32 us without; streams gain a few
+percent. So a thread whose last sleep was short polls for a while first, as the kernel does for its own idle processors
+(``haltpoll``) and, on devices that have it, for sockets (SO_BUSY_POLL, socket(7)).
 """
 
 from __future__ import annotations
