@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import rawproto
+import rawproto.wire
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -274,21 +275,30 @@ def test_the_walk_lets_seeded_randomness_pass(code: str) -> None:
     assert _impure_uses(ast.parse(code)) == []
 
 
-def _typing_exports() -> set[tuple[str, str]]:
-    """(module, name) of each import under TYPE_CHECKING in ``rawproto/__init__.py``."""
+def _exports_of_stub(path: Path) -> set[tuple[str, str]]:
+    """(module, name) of each name that a stub re-exports."""
     found = set()
-    for node in ast.walk(tree_of(ROOT / "rawproto" / "__init__.py")):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rawproto."):
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 assert alias.asname == alias.name, f"{alias.name} is not re-exported (write: as {alias.name})"
                 found.add((node.module or "", alias.name))
     return found
 
 
-def test_lazy_table_equals_the_imports_for_type_checkers() -> None:
-    table = {(module, name) for module, names in rawproto._ROOMS.items() for name in names}
-    assert table == _typing_exports()
-    assert len(rawproto._MODULE_OF) == len(table), "a name stands in two rooms"
+def test_lazy_tables_equal_the_stubs_for_type_checkers() -> None:
+    tables = {
+        ROOT / "rawproto" / "__init__.pyi": {("rawproto", "aio"), *_pairs(rawproto._ROOMS, "")},
+        ROOT / "rawproto" / "wire" / "__init__.pyi": _pairs(rawproto.wire._NAMES, "rawproto.wire."),
+    }
+    for path, table in tables.items():
+        assert table == _exports_of_stub(path), "run: python tests/stubs.py"
+
+
+def _pairs(table: dict[str, tuple[str, ...]], front: str) -> set[tuple[str, str]]:
+    pairs = [(front + module, name) for module, names in table.items() for name in names]
+    assert len({name for _, name in pairs}) == len(pairs), "a name stands in two places"
+    return set(pairs)
 
 
 def test_lazy_table_is_sorted() -> None:
