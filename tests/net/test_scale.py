@@ -1,13 +1,17 @@
 """Thousands of connections in one process on one socket: what each costs, and that all are served alike."""
 
+import asyncio
 import contextlib
 import gc
+import threading
 import tracemalloc
 import weakref
 
 import pytest
 
 import rawproto
+from benchmarks.net_work import jain
+from rawproto import aio
 
 
 @pytest.fixture
@@ -56,6 +60,55 @@ def test_many_connections_share_one_socket_and_each_hears_its_own(open_many, des
     for index, conn in enumerate(dialed):
         conn.set_deadline(60)
         assert conn.read() == b"%d" % index * 2
+
+
+def test_a_server_with_a_thousand_connections_stops_gracefully(wait_until):
+    """What was written is delivered to everybody, everybody reads the end, and nothing is left running."""
+    others = {thread for thread in threading.enumerate() if thread.name.startswith("rawproto")}
+    with rawproto.listen("rsp+udp4", "127.0.0.1:0", backlog=512) as listener:
+        dialed, accepted = [], []
+        for _ in range(1000):
+            dialed.append(rawproto.dial("rsp+udp4", listener.addr, timeout=60))
+            accepted.append(listener.accept())
+    for index, conn in enumerate(accepted):
+        conn.write(b"%04d" % index * 500)
+        conn.close()
+    for index, conn in enumerate(dialed):
+        conn.set_deadline(60)
+        assert conn.read_exactly(2000) == b"%04d" % index * 500
+        assert conn.read() == b""
+        conn.close()
+    wait_until(lambda: all(conn.stats().state == "closed" for conn in (*dialed, *accepted)), 60)
+    running = {thread for thread in threading.enumerate() if thread.name.startswith("rawproto")}
+    wait_until(lambda: not any(thread.is_alive() for thread in running - others))
+
+
+def test_shares_are_fair_when_all_talk_at_once():
+    """Messages echoed over 300 connections until 20 each have gone round on average: nobody waits for others."""
+    assert asyncio.run(shares(connections=300, messages=6000)) >= 0.95
+
+
+async def shares(connections, messages):
+    done = [0] * connections
+
+    async def echo(conn):
+        with contextlib.suppress(ConnectionError):
+            while data := await conn.read():
+                await conn.write(data)
+
+    async def talk(index, conn):
+        while sum(done) < messages:
+            await conn.write(b"x" * 64)
+            await conn.read_exactly(64)
+            done[index] += 1
+        conn.abort()
+
+    async with await aio.listen("rsp+udp4", "127.0.0.1:0", backlog=512) as listener:
+        dialed = [await aio.dial("rsp+udp4", listener.addr, timeout=60) for _ in range(connections)]
+        accepted = [await listener.accept() for _ in range(connections)]
+        async with asyncio.timeout(60):
+            await asyncio.gather(*map(echo, accepted), *(talk(*pair) for pair in enumerate(dialed)))
+    return jain(done)
 
 
 def closed_pair(listener, data):
