@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import net_work
+from benchmarks import flood_work, net_work
 from benchmarks.bench_link import Bench, pinned, wait_for
-from benchmarks.harness import Row
+from benchmarks.harness import Row, Unavailable
 from rawproto.lab import Lab
 
 if TYPE_CHECKING:
@@ -24,6 +24,13 @@ CONVERSATIONS = 1_000
 MESSAGE = 64
 TALK_SECONDS = 3.0
 FAIR = 0.95
+FLOOD = 50_000.0
+"""Forged SYNs a second."""
+FLOOD_SECONDS = 5.0
+GROWTH = 4 << 20
+"""Bytes that resident memory may vary by during the flood."""
+ANSWER_WITHIN = 1000.0
+"""Milliseconds that all but one in a hundred honest dials have."""
 
 
 class Crowd(Bench):
@@ -55,6 +62,31 @@ class Crowd(Bench):
         serving.result(60)
         serving.wait()
         return float(rate)
+
+    def flooded(self) -> float:
+        """99th percentile of the milliseconds an honest dial takes beside a flood; raises when memory grows."""
+        self._files += 1
+        ready, stop = self.folder / f"flood{self._files}", self.folder / f"over{self._files}"
+        host = self.receiver.address(4)
+        # Answers to forged sources leave as they would towards the Internet.
+        self.receiver.run(["ip", "route", "replace", "default", "via", self.sender.address(4)], check=True)
+        standing = self.receiver.start(flood_work.stand, host, str(ready), str(stop))
+        wait_for(ready, standing)
+        flooding = self.sender.start(flood_work.flood, host, FLOOD, FLOOD_SECONDS)
+        honest = self.sender.call(
+            flood_work.dial_honestly, host, FLOOD_SECONDS - 1, 0.005, timeout=20 * FLOOD_SECONDS
+        )
+        sent = flooding.result(60)
+        stop.touch()
+        stood = standing.result(60)
+        if sent < 0.9 * FLOOD:
+            raise Unavailable(f"the flood reached {sent:,.0f} SYN a second only: the machine is busy")
+        if stood["grown"] > GROWTH:
+            raise AssertionError(f"memory grew by {stood['grown']:,.0f} bytes")
+        came, failed = sorted(honest["times"]), honest["failures"]
+        if len(failed) > len(came) / 999:
+            raise AssertionError(f"{len(failed)} of {len(came) + len(failed)} dials failed: {failed[0]}")
+        return float(came[len(came) * 99 // 100] * 1e3)
 
     def conversations(self, network: str) -> tuple[float, float]:
         """Messages a second over many connections at once, and how fair the shares are."""
@@ -111,4 +143,13 @@ def rows() -> Iterator[Row]:
             rivals={f"fair, {FAIR}": lambda: FAIR},
             expect={f"fair, {FAIR}": 1.0},
             rounds=3,
+        )
+        yield Row(
+            f"an honest dial beside a flood of {FLOOD:,.0f} forged SYN a second, 99th percentile",
+            unit="ms",
+            better="lower",
+            ours=crowd.flooded,
+            rivals={"a second": lambda: ANSWER_WITHIN},
+            expect={"a second": 1.0},
+            rounds=1,
         )
