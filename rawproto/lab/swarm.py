@@ -28,7 +28,7 @@ PIECE = 65_536
 # The bad phase, and the time to rest after the healed one.
 BAD_FOR, REST_FOR = "20s", "120s"
 # An ideal transfer: so many round trips, for a window that grows again from its least; every byte once, behind a queue
-# that is full when the link is healed.
+# that is full when the link is healed, and no more of them in a round trip than the queue takes at once (seed 34439).
 ROUND_TRIPS = 8
 PACKET = 1500
 # The liveness phase: so many times the ideal, and the longest probe timeout (docs/rsp.md section 4.5).
@@ -140,11 +140,14 @@ def rsp_transfer(simulation: Simulation) -> None:
 
 def _ideal(ways: Sequence[dict[str, Any]], sizes: Sequence[int]) -> float:
     """Seconds that the transfer takes at best on the healed link, everything before it still in the queue."""
-    total: float = ROUND_TRIPS * sum(words["delay"] for words in ways)
+    rounds: float = ROUND_TRIPS
+    total = 0.0
     for words, size in zip(ways, sizes, strict=True):
         if "rate" in words:
+            rounds += size / (words["limit"] * PACKET)
             total += 8 * (size + words["limit"] * PACKET) / bits_per_second(words["rate"], "rate")
-    return total
+    round_trip: float = sum(words["delay"] for words in ways)
+    return total + rounds * round_trip
 
 
 def _check_safety(near: _End, far: _End) -> None:

@@ -11,13 +11,15 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from rawproto.rsp import RSPConfig
+from rawproto import IPAddr, Simulation, UDPAddr
+from rawproto.rsp import Endpoint, RSPConfig
 from rawproto.rsp.header import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from rawproto.lab import ImpairedLink, Packet
+    from rawproto.lab import ImpairedLink, Node, Packet, SimHost
+    from rawproto.rsp.connection import Connection
 
 KB, MB = 1024, 1024 * 1024
 BASE: dict[str, Any] = {"delay": "15ms", "rate": "10mbit", "limit": 25}
@@ -186,3 +188,116 @@ def check_seen(name: str, watched: Watched | None, accepted: int, files: int) ->
     elif name == "amplificationlimit":
         assert watched.kinds["CONFIRM"] > 1
         assert watched.worst <= 1.0
+
+
+class Server:
+    """Answers a request, eight bytes that say how many are wanted."""
+
+    def __init__(self, node: Node[Endpoint], content: Any, port: int) -> None:
+        self.listener = node.do(lambda endpoint, now: endpoint.listen(port, now=now))
+        self.accepted: list[Connection] = []
+        self._busy: dict[Connection, None] = {}
+        self._content = content
+        self._left: dict[Connection, memoryview] = {}
+        node.on_event = self.turn
+
+    def turn(self, _: Any, now: int) -> None:
+        """Take requests, write on."""
+        while (found := self.listener.accept()) is not None:
+            self.accepted.append(found)
+            self._busy[found] = None
+        for connection in list(self._busy):
+            if connection not in self._left and connection.readable >= 8:
+                size = int.from_bytes(connection.read(8, now), "big")
+                self._left[connection] = memoryview(self._content(size))
+            left = self._left.get(connection)
+            if left is None:
+                continue
+            while left and (taken := connection.write(left[:65536], now)):
+                left = left[taken:]
+            self._left[connection] = left
+            if not left:
+                connection.close_write(now)
+                if connection.at_eof:
+                    connection.close(now)
+                    del self._busy[connection]
+
+
+class Client:
+    """Fetches files, so many at a time."""
+
+    def __init__(
+        self, node: Node[Endpoint], server: Any, files: tuple[int, ...], together: int, port: int
+    ) -> None:
+        self._node, self._server, self._port = node, server, port
+        self._wanted: Iterator[int] = iter(files)
+        self._open: dict[Connection, tuple[int, bytearray, list[bool]]] = {}
+        self.got: list[tuple[int, bytes]] = []
+        for _ in range(together):
+            self._next()
+        node.on_event = self.turn
+
+    def _next(self) -> None:
+        size = next(self._wanted, None)
+        if size is not None:
+            connection = self._node.do(
+                lambda endpoint, now: endpoint.connect(self._server, self._port, now=now)
+            )
+            self._open[connection] = (size, bytearray(), [])
+
+    def turn(self, connection: Connection, now: int) -> None:
+        """Something changed about one of the connections."""
+        if connection not in self._open:
+            return
+        size, got, asked = self._open[connection]
+        if connection.error is not None:
+            raise connection.error
+        if connection.established and not asked:
+            asked.append(True)
+            connection.write(size.to_bytes(8, "big"), now)
+            connection.close_write(now)
+        got += connection.read(-1, now)
+        if connection.at_eof:
+            del self._open[connection]
+            connection.close(now)
+            self.got.append((size, bytes(got)))
+            self._node.host.simulation.after(0, self._next)
+
+
+def fetch(
+    simulation: Simulation, condition: Condition, *, udp: bool = False, watched: Any = None
+) -> tuple[Any, ...]:
+    """(client's node, client, server) of a condition that is set up and not yet run."""
+    a, b = simulation.hosts("a", "b")
+    link = simulation.link(
+        a, b, a_addresses=["10.0.0.1/24", "10.0.0.7/24", "fd00::1/64"], b_addresses=["10.0.0.2/24", "fd00::2/64"],
+        **BASE | condition.words,
+    )  # fmt: skip
+    version = 6 if condition.network == "rsp6" else 4
+
+    def address(host: SimHost) -> Any:
+        ip = host.ip6 if version == 6 else host.ip4
+        return UDPAddr(ip, 5000) if udp else IPAddr(ip)
+
+    def endpoint(name: str) -> Endpoint:
+        room = 1500 - (40 if version == 6 else 20) - (8 if udp else 0)
+        return Endpoint(
+            condition.config, entropy=simulation.entropy(name), max_datagram=room, carrier_checks=udp
+        )
+
+    far = b.run(endpoint("b"), address=address(b))
+    near = a.run(endpoint("a"), address=address(a))
+    server = Server(far, content, PORT)
+    if watched is not None:
+        link.drop(when=watched.see, count=None)
+    if condition.apply is not None:
+        condition.apply(link, simulation.seed)
+    client = Client(near, far.address, condition.files, condition.together, PORT)
+    return near, client, server
+
+
+def finish(simulation: Simulation, condition: Condition, client: Client) -> None:
+    """Run it, and compare every file."""
+    done = simulation.run(lambda: len(client.got) == len(condition.files), deadline=condition.limit)
+    assert done, simulation.how_to_replay()
+    assert all(got == content(size) for size, got in client.got)
