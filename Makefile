@@ -31,7 +31,7 @@ ifneq ($(OURS),yes)
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help demo test check format bench fuzz docs man clean venv
+.PHONY: help demo test check format bench fuzz docs man screens clean venv
 
 help:
 	@echo "make demo [FILE=path] [ARGS=...]  a file crosses a bad link on a protocol of its own"
@@ -42,7 +42,7 @@ help:
 	@echo "make dist-check                   wheel and sdist, installed in an empty environment, the demo from there"
 	@echo "make fuzz [ARGS=...]              coverage-guided fuzzing; ARGS='header -atheris_runs=100000', for example"
 	@echo "make man [DIR=folder]             the manual pages of the command, into build/man"
-	@echo "make docs | format | venv | clean"
+	@echo "make docs | screens | format | venv | clean"
 
 demo: $(STAMP)
 	@exec $(BIN)/rawproto demo $(if $(FILE),--file "$(FILE)") $(ARGS)
@@ -81,6 +81,9 @@ fuzz: $(STAMP)
 docs: $(STAMP)
 	$(PIP) install --quiet -c constraints.txt -e ".[docs]"
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+screens: $(STAMP)
+	@exec $(BIN)/python docs/screens.py
 
 man: $(STAMP)
 	@exec $(BIN)/rawproto man $(or $(DIR),build/man)
