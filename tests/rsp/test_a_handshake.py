@@ -11,7 +11,8 @@ from rawproto.errors import ConnectionRefused
 from rawproto.protocol import MILLISECOND, SECOND
 from rawproto.rsp import integrity
 from rawproto.rsp.handshake import MIN_DATAGRAM, Terms, hello_packet
-from rawproto.rsp.header import Hello, Kind
+from rawproto.rsp.header import Hello, Kind, RSPFlags
+from rawproto.rsp.reasons import Reason
 from rawproto.rsp.state import State
 
 PORT = 1200
@@ -390,3 +391,43 @@ def test_the_listener_keeps_nothing_for_a_syn(pair):
     p.run()
     assert repr(p.tables("b")) == before
     assert p.b.poll_timeout() is None
+
+
+class TestOtherVersions:
+    def syn(self, p, version, *, check=True):
+        """A SYN as another version might send it: the first 24 bytes alone are agreed."""
+        p.links["a"].up = False
+        p.dial()
+        p.settle()
+        packet = bytearray(p.sent("a", "SYN")[-1].data + b"and more")
+        packet[4] = version << 4 | packet[4] & 0x0F
+        return integrity.fill_one(bytes(packet)) if check else bytes(packet)
+
+    @pytest.mark.parametrize("version", [0, 2, 15])
+    def test_a_syn_to_a_listener_is_told_which_is_spoken(self, pair, version):
+        p = pair()
+        p.listen()
+        packet = self.syn(p, version)
+        p.deliver("b", packet, source="a")
+        [answer] = p.sent("b")
+        assert answer.kind == "RESET"
+        assert answer.flags & RSPFlags.ECHO
+        assert int.from_bytes(answer.data[24:28], "big") == Reason.VERSION
+        assert answer.data[4] >> 4 == 1
+        assert len(answer.data) < len(packet)
+        assert p.b.connections == []
+
+    def test_nobody_else_is_answered(self, pair):
+        p = pair()
+        p.listen(admit=lambda address: address != "a")
+        p.deliver("b", self.syn(p, 2), source="a")  # not admitted
+        p.deliver("b", self.syn(p, 2, check=False), source="x")  # damaged
+        other = bytearray(self.syn(p, 2))
+        for kind in (0x23, 0x24, 0x26):  # DATA, ACK, RESET
+            other[4] = kind
+            p.deliver("b", integrity.fill_one(bytes(other)), source="x")
+        closed = bytearray(self.syn(p, 2))
+        closed[6:8] = (PORT + 1).to_bytes(2, "big")
+        p.deliver("b", integrity.fill_one(bytes(closed)), source="x")
+        assert p.sent("b") == []
+        assert p.b.stats.malformed == 6

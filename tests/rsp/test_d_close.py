@@ -423,3 +423,52 @@ def test_the_application_hears_of_an_end_whose_last_word_is_on_a_packet_declared
     # Found by the campaign: data declared lost is acknowledged after the end was, and nothing else moves.
     faults = [(0, "forward", 0), *((0, "backward", index) for index in (3, 4, 10, 12, 24))]
     rsp_transfer(Simulation(4290, faults=faults))
+
+
+class TestD11GracefulStop:
+    """A server stops with 1,000 connections: no new ones, what was written arrives, nothing is left after 30 s."""
+
+    def test_all_drain_and_nothing_is_left(self, pair):
+        p = pair(link={"rate": 1e9})
+        p.coalesce = 100_000
+        listener = p.listen(backlog=2000)
+        servers = []
+        clients = []
+        for _ in range(1000):
+            clients.append(p.dial())
+            if len(clients) % 100 == 0:
+                p.run_for(0.1)
+                while (found := listener.accept()) is not None:
+                    servers.append(found)
+        assert len(servers) == 1000
+        silent = {each.identifier for each in clients[:20]}  # these have vanished
+        p.oracle.on_sent = lambda *_: None
+        inject = p.inject
+        p.inject = lambda to, data, **options: (
+            None if int.from_bytes(data[8:16], "big") in silent else inject(to, data, **options)
+        )
+        for server in servers:
+            p.send(server, b"the last word")
+        stopped = p.now
+        listener.close(p.now)
+        for server in servers:
+            server.close(p.now)
+        late = p.dial()
+        waiting = dict.fromkeys(clients[20:])
+
+        def finish():
+            for client in list(waiting):
+                if client.at_eof or client.readable:
+                    assert client.read(-1, p.now) in (b"the last word", b"")
+                if client.at_eof:
+                    client.close(p.now)
+                    del waiting[client]
+            return not p.b.connections
+
+        p.run(finish, 60)
+        assert p.now - stopped <= 31 * SECOND
+        assert not waiting
+        assert isinstance(late.error, ConnectionRefusedError)
+        assert p.b.idle
+        assert p.b.memory.used == 0
+        assert {name for name, table in p.tables("b").items() if table} <= {"_recent"}
