@@ -273,6 +273,7 @@ class Core:
         self.recovery.rest()
         self.sender.rest()
         self.receiver.stream.rest()
+        self.timers.rest()
 
     def move_to(self, address: Any, now: int) -> None:
         """The peer proved that it receives at ``address``: go on there, as on a path nothing is known of."""

@@ -54,6 +54,10 @@ class TimerTable:
         """Stop every timer."""
         self._deadlines.clear()
 
+    def rest(self) -> None:
+        """Give back the room of timers that ran once; an emptied dict keeps it."""
+        self._deadlines = dict(self._deadlines)
+
     def get(self, timer: Timer) -> int | None:
         """When ``timer`` is due, or None."""
         return self._deadlines.get(timer)
