@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from rawproto.rsp.acks import FIRST_THRESHOLD, LAST_THRESHOLD, MAX_ACK_DELAY, MAX_RANGES, AckTracker
+from rawproto.rsp.acks import (
+    FIRST_THRESHOLD,
+    LAST_THRESHOLD,
+    MAX_ACK_DELAY,
+    MAX_RANGES,
+    TOLD_OFTEN,
+    AckTracker,
+)
 
 
 def test_every_second_packet_in_the_beginning():
@@ -83,3 +90,21 @@ def test_ranges_are_limited():
         acks.on_received(number, number + 1, 0)
     assert len(acks._received) == MAX_RANGES
     assert acks.ranges(1) == [(9998, 9999)]
+
+
+def test_ranges_told_often_are_told_no_more():
+    # Skipped numbers leave holes for ever; without an end to it every acknowledgement would repeat them all.
+    acks = AckTracker()
+    for number in (0, 1, 5, 6, 9):
+        acks.on_received(number, number + 1, 0)
+    acks.on_sent()
+    for number in range(10, 10 + TOLD_OFTEN - 1):
+        acks.on_received(number, number + 1, 0)
+        assert len(acks.ranges(10)) == 3
+        acks.on_sent()
+    assert acks.ranges(10)[0] == (9, 9 + TOLD_OFTEN)
+    acks.on_received(9 + TOLD_OFTEN, 10 + TOLD_OFTEN, 0)
+    acks.on_sent()
+    assert acks.ranges(10) == [(9, 10 + TOLD_OFTEN)]
+    acks.on_received(7, 8, 0)  # one that was still under way
+    assert acks.ranges(10) == [(9, 10 + TOLD_OFTEN), (7, 8)]
