@@ -89,10 +89,12 @@ def run(cli: CLI, *words: str, status: int = 0) -> Any:
     return json.loads(done.stdout)
 
 
-def serve_in_lab(cli: CLI, host: Any, folder: Path, network: str) -> subprocess.Popen[bytes]:
+def serve_in_lab(
+    cli: CLI, host: Any, folder: Path, network: str, wait: str = "2s"
+) -> subprocess.Popen[bytes]:
     folder.mkdir(exist_ok=True)
     process: subprocess.Popen[bytes] = host.popen(
-        [*cli.program, "serve", "-n", network, "--wait", "2s", str(folder)],
+        [*cli.program, "serve", "-n", network, "--wait", wait, str(folder)],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
@@ -433,6 +435,34 @@ def test_memory_stays_small_for_a_large_file(server: Served, tmp_path: Path, siz
     assert most_memory(done.stderr) < 100_000
     assert most_memory(Path(f"/proc/{server.process.pid}/status").read_text()) < 100_000
     assert (server.folder / "file").stat().st_size == size
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("network", ["rsp", "tcp"])
+@pytest.mark.parametrize(
+    "size", [160 << 20, pytest.param(2 << 30, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
+)
+def test_memory_stays_small_between_hosts(
+    cli: CLI, lab: Any, tmp_path: Path, size: int, network: str
+) -> None:
+    a, b = lab.hosts("a", "b")
+    lab.link(a, b)
+    with (tmp_path / "file").open("wb") as file:
+        file.truncate(size)
+    with serve_in_lab(cli, b, tmp_path / "served", network, wait="30s") as server:
+        words = ["put", "-n", network, b.address(), str(tmp_path / "file")]
+        done = a.run(
+            [sys.executable, "-c", TELL_MEMORY, *words],
+            capture_output=True,
+            timeout=500,
+            check=True,
+            text=True,
+        )
+        assert most_memory(done.stderr) < 100_000
+        assert most_memory(Path(f"/proc/{server.pid}/status").read_text()) < 100_000
+        assert (tmp_path / "served" / "file").stat().st_size == size
+        server.terminate()
+        server.wait(20)
 
 
 @pytest.mark.parametrize(
