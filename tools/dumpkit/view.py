@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..output import emit_json, plain
+from ..output import emit_json
 from ..packetkit.document import document_of
 from ..packetkit.hexdump import hexdump
 from ..packetkit.words import endpoints, name_of, summary, text_of
@@ -138,7 +138,7 @@ class JSONView(View):
 
     def packet(self, decoded: Decoded) -> None:
         """See :meth:`View.packet`."""
-        sys.stdout.write(json.dumps(plain(document_of(decoded)), ensure_ascii=False, allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(document_of(decoded), ensure_ascii=False, allow_nan=False) + "\n")
 
     def tick(self) -> None:
         """See :meth:`View.tick`."""

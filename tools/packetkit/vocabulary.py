@@ -70,7 +70,8 @@ class Vocabulary:
             if known.lower() == key:
                 found: type[Header] = getattr(rawproto, known)
                 return found
-        raise Failure(f"no header is called {name!r}{near(name, self.names)}", USAGE)
+        hint = "" if self._own else " (--headers FILE.py brings your own)"
+        raise Failure(f"no header is called {name!r}{near(name, self.names)}{hint}", USAGE)
 
     def own(self, header: type[Header]) -> bool:
         """Whether ``header`` is one of the user's."""
