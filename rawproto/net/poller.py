@@ -37,6 +37,32 @@ _ppoll = ctypes.CDLL(None, use_errno=True).ppoll
 _ppoll.argtypes = [ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_void_p]
 
 
+class _Idleness:
+    """Whether processors are idle, looked up once a second: only then does looking again take nothing from anybody.
+
+    On two processors with fifteen busy programs a stream inside UDP moved 0.7 to 1.9 Gbit/s while looking, 2.9 to 3.6
+    without.
+    """
+
+    def __init__(self) -> None:
+        self._until = 0
+        self._idle = False
+        self._busy_from = 1.5 * (os.cpu_count() or 1)
+
+    def at(self, now: int) -> bool:
+        """Whether there was room at ``now``, nanoseconds."""
+        if now >= self._until:
+            self._until = now + 1000 * MILLISECOND
+            try:
+                self._idle = os.getloadavg()[0] < self._busy_from
+            except OSError:
+                self._idle = False
+        return self._idle
+
+
+_idleness = _Idleness()
+
+
 class Poller:
     """One descriptor and an eventfd to wait on; one thread waits at a time, any thread may :meth:`wake` it."""
 
@@ -71,7 +97,7 @@ class Poller:
             return self._fine_wait(max(timeout, 0))
         eagerness, clock = self._eagerness, time.monotonic_ns
         begin = clock()
-        if eagerness.decide():
+        if eagerness.decide() and _idleness.at(begin):
             poll, until = self._poll.poll, begin + WINDOW
             while (now := clock()) < until:
                 if ready := poll(0):
