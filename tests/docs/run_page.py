@@ -60,6 +60,8 @@ class Page:
         self.background = folder / ".background"
         search = f"{Path(sys.executable).parent}:{ROOT / '.venv/bin'}:{os.environ['PATH']}:/usr/sbin:/sbin"
         self.environment = {**os.environ, "PATH": search, "COLUMNS": "120", "TERM": "dumb", "NO_COLOR": "1"}
+        # pytest names its folder in /tmp by the user: inside a user namespace that is root's, and another's.
+        self.environment["PYTEST_DEBUG_TEMPROOT"] = str(folder)
         # There is no network to install anything from.
         self.environment["MAKEFLAGS"] = "-o .venv/.installed"
 
