@@ -60,7 +60,7 @@ def test_every_block_has_a_known_language_and_few_are_not_run(page: Path) -> Non
     found = list(blocks.blocks_of(page))
     assert {block.language for block in found} <= {*blocks.RUN, "text", ""}
     left = [block for block in found if block.reason]
-    assert len(left) == NOT_RUN.get(page.name, 0), [f"{block.line}: {block.reason}" for block in left]
+    assert len(left) <= NOT_RUN.get(page.name, 0), [f"{block.line}: {block.reason}" for block in left]
     assert all(len(block.reason.split()) >= 4 for block in left)
 
 
