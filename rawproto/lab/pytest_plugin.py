@@ -16,7 +16,10 @@ fails, the report names the files, which stay with pytest's other temporary file
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
+import pwd
 import shutil
 from typing import TYPE_CHECKING
 
@@ -84,10 +87,18 @@ def _mode(config: pytest.Config) -> str:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """In mode ``early``, enter while the run has a single thread."""
     if _mode(early_config) == "early":
+        _keep_user_name()
         try:
             userns.ensure_if_alone()
         except PrivilegeError:
             pass  # each test that needs it says so
+
+
+def _keep_user_name() -> None:
+    """Inside a user namespace everybody is root: keep pytest away from the temporary folder of the real one."""
+    if os.geteuid() != 0:
+        with contextlib.suppress(KeyError):
+            os.environ["LOGNAME"] = pwd.getpwuid(os.geteuid()).pw_name
 
 
 def _needs_namespaces(item: pytest.Item) -> bool:
@@ -102,6 +113,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     if userns.can_make_networks() or userns.inside() or userns.why_not() is not None:
         return
+    _keep_user_name()
     if userns.ensure_if_alone():
         return
     capture = config.pluginmanager.getplugin("capturemanager")

@@ -175,8 +175,19 @@ class RSPStream(Stream):
 
     def _raise(self) -> None:
         self._driver.check()
-        if self._core.error is not None:
-            raise self._core.error
+        error = self._core.error
+        if error is not None:
+            if error.op != "dial":
+                raise error
+            # The core knows neither the network's name nor endpoints as users write them.
+            raise type(error)(
+                error.reason,
+                op="dial",
+                network=self.network,
+                local=self.local_addr,
+                remote=self.remote_addr,
+                errno=error.errno,
+            ) from error
         raise ClosedError("the connection is closed")
 
     def stats(self) -> ConnStats:

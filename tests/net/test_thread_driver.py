@@ -97,3 +97,13 @@ def test_a_fault_of_the_core_is_an_error_for_everybody_and_not_a_hang(pair, back
         client.write(b"x")
     assert client._reader.driver not in list(REGISTRY)
     caplog.clear()
+
+
+def test_a_refused_dial_names_network_and_endpoints_once():
+    with rawproto.listen_udp("udp4", "127.0.0.1:0") as sock:
+        address = str(sock.local_addr)
+    with pytest.raises(rawproto.ConnectionRefused) as caught:
+        rawproto.dial("rsp+udp4", address, timeout=10)
+    error = caught.value
+    assert (error.network, str(error.remote)) == ("rsp+udp4", address)
+    assert str(error).startswith(f"dial rsp+udp4 {error.local}->{address}: nothing there speaks the protocol")
