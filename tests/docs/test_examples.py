@@ -149,6 +149,9 @@ def test_echo_on_raw_sockets() -> None:
         link = lab.link(a, b, delay="5ms", seed=7, relay=True)
         link.drop(nth=2, toward=a)
         with b.popen([*program, "answer", b.address()]) as answerer:
+            # The kernel's list of raw sockets: local address and, as its port, the protocol.
+            while b":00FD" not in b.run(["cat", "/proc/net/raw"], capture_output=True, check=True).stdout:
+                assert answerer.poll() is None
             done = a.run([*program, "ask", b.address(), "4"], check=True, timeout=60, capture_output=True)
             answerer.kill()
     lines = done.stdout.decode().splitlines()
