@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+
 import hypothesis
 import pytest
 
 # The same examples in every run, and no verdict by the clock: machines that share their cores must not fail a test.
 hypothesis.settings.register_profile("rawproto", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("rawproto")
+
+# A shell starts what it puts into the background with SIGINT ignored, and programs inherit that: those that the tests
+# start would then not end on Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
