@@ -64,6 +64,9 @@ class Page:
         self.environment["PYTEST_DEBUG_TEMPROOT"] = str(folder)
         # There is no network to install anything from.
         self.environment["MAKEFLAGS"] = "-o .venv/.installed"
+        # Below another make, one says which folder it enters and takes the variables of the outer command line.
+        for name in ("MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "ARGS", "FILE", "PYTHON"):
+            self.environment.pop(name, None)
 
     def run(self, block: Block) -> None:
         """Run one block, whatever it is."""
