@@ -13,6 +13,7 @@ from rawproto.rsp.header import DATA_HEADER_SIZE, Hello
 from rawproto.rsp.inbound import Inbound
 from rawproto.rsp.outbound import Outbound
 from rawproto.rsp.reasons import Reason
+from rawproto.rsp.resets import challenge
 from rawproto.rsp.state import State
 from rawproto.rsp.stats import ConnectionStats
 
@@ -332,7 +333,7 @@ class Connection:
 
     def question(self, now: int) -> None:
         """Something came that only a peer without this connection would send: ask it."""
-        if self.inbound.challenge(now):
+        if challenge(self._core, now):
             self._touch(self)
 
     def give_up(self, reason: str, now: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rawproto.protocol import SECOND
 from rawproto.rsp.core import NOT_ECT
 from rawproto.rsp.reasons import Reason
+from rawproto.rsp.resets import settle_doubt
 from rawproto.rsp.state import State
 from rawproto.rsp.timers import Timer
 
@@ -67,7 +68,7 @@ class Deadlines:
             case Timer.DRAIN:
                 self._on_drain(now)
             case Timer.DOUBT:
-                self._inbound.settle_doubt(now)
+                settle_doubt(core, now)
             case Timer.PATH:
                 self._inbound.on_path_timer(now)
             case Timer.REST:

@@ -1,7 +1,8 @@
 """An endpoint: all connections and listeners on one link, as one sans-IO protocol.
 
-It finds the connection a packet belongs to by the identifier this side chose, a whole batch at a time; answers what
-belongs to none; and polls the connections in turn, so that one of them cannot starve the others.
+It makes connections and listeners and keeps them in tables, in which :mod:`~rawproto.rsp.arrivals` finds the one a
+packet belongs to; :mod:`~rawproto.rsp.strangers` answers what belongs to none. Connections are polled in turn, so that
+one of them cannot starve the others.
 """
 
 from __future__ import annotations
@@ -9,14 +10,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from rawproto.errors import DecodeError
 from rawproto.protocol import Protocol
-from rawproto.rsp import integrity
+from rawproto.rsp.arrivals import Arrivals
 from rawproto.rsp.config import RSPConfig
 from rawproto.rsp.connection import Connection
 from rawproto.rsp.directory import Directory
 from rawproto.rsp.handshake import Terms
-from rawproto.rsp.header import COMMON_SIZE, DATA_HEADER_SIZE, Hello, Kind, Reset, RSPFlags
 from rawproto.rsp.listener import Listener
 from rawproto.rsp.memory import Memory
 from rawproto.rsp.ports import Ports, check_port
@@ -25,12 +24,10 @@ from rawproto.rsp.stalls import StallWatch
 from rawproto.rsp.state import State
 from rawproto.rsp.stats import EndpointStats
 from rawproto.rsp.strangers import Neighbours, Strangers
-from rawproto.rsp.syn_batch import WORTH_IT
 from rawproto.rsp.trace import Trace
-from rawproto.rsp.train import Train, recognise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
     from rawproto.wire.batch import ReceivedBatch, Transmit
     from rawproto.wire.icmp_error import ICMPError
@@ -41,7 +38,6 @@ DEFAULT_OVERHEAD = 20
 """The IPv4 header."""
 DEFAULT_MAX_DATAGRAM = 1500 - DEFAULT_OVERHEAD
 """An Ethernet MTU less the IPv4 header."""
-_KINDS = {int(kind): kind for kind in Kind}
 
 
 class Endpoint(Protocol):
@@ -100,6 +96,9 @@ class Endpoint(Protocol):
             stats=self.stats,
             accept=self._accept,
             now=now,
+        )
+        self._arrivals = Arrivals(
+            self._directory, self._strangers, self.stats, touch=self.touch, fail=self._out_of_memory
         )
 
     # ---- commands ---------------------------------------------------------------------------------------------
@@ -170,131 +169,13 @@ class Endpoint(Protocol):
     def let_go(self) -> None:
         """The driver has ended: hold on to nothing, so that all is gone as soon as nobody holds the endpoint."""
         self._strangers.let_go()
+        self._arrivals.let_go()
 
     # ---- input ------------------------------------------------------------------------------------------------
 
     def handle_datagrams(self, batch: ReceivedBatch, now: int) -> None:
         """Take what arrived: rows of one connection and kind go to it together."""
-        if batch.data is not None:
-            self._handle_single(batch.data, batch.source, batch.mark, now)
-            return
-        count = len(batch)
-        self.stats.received += count
-        if not count:
-            return
-        if (train := recognise(batch)) is not None:
-            self._handle_train(train, batch, now)
-            return
-        shortest = int(batch.head_lengths[0] if count == 1 else batch.head_lengths.min())
-        if shortest < COMMON_SIZE:
-            self._handle_short(batch, now)
-            return
-        for first, stop in _groups(batch):
-            self._handle_group(batch, first, stop, now)
-
-    def _handle_train(self, train: Train, batch: ReceivedBatch, now: int) -> None:
-        """DATA packets that continue each other: what :meth:`_handle_group` finds out, known at once."""
-        connection = self._directory.get(train.connection)
-        if connection is None:
-            self._handle_group(batch, 0, len(batch), now)
-        elif connection.state is not State.SYN_SENT:
-            self.touch(connection)
-            connection.inbound.on_train(train, batch, now)
-
-    def _handle_single(self, packet: bytes, source: Any, mark: int | None, now: int) -> None:
-        """One packet: what :meth:`_handle_group` does, without arrays."""
-        self.stats.received += 1
-        if len(packet) < COMMON_SIZE:
-            self.stats.malformed += 1
-            return
-        kind = _KINDS.get(packet[4])
-        if kind is None:
-            self.stats.malformed += 1
-            self._strangers.on_other_version(packet, source, now)
-            return
-        identifier = int.from_bytes(packet[8:16], "big")
-        connection = self._directory.get(identifier)
-        if kind is not Kind.DATA or connection is None:
-            self._handle_packet(kind, connection, identifier, packet, source, now)
-        elif connection.state is not State.SYN_SENT:
-            self.touch(connection)
-            if len(packet) < DATA_HEADER_SIZE:
-                self.stats.malformed += 1
-                return
-            try:
-                connection.inbound.on_single(packet, source, mark, now)
-            except MemoryError:
-                self._out_of_memory(connection, now)
-
-    def _handle_short(self, batch: ReceivedBatch, now: int) -> None:
-        """Some datagrams are too short for any packet: take the others one by one."""
-        for index in range(len(batch)):
-            if batch.head_lengths[index] < COMMON_SIZE:
-                self.stats.malformed += 1
-            else:
-                self._handle_group(batch, index, index + 1, now)
-
-    def _handle_group(self, batch: ReceivedBatch, first: int, stop: int, now: int) -> None:
-        """Rows ``first`` to ``stop``: one kind, one identifier."""
-        row = batch.head[first]
-        kind = _KINDS.get(int(row[4]))
-        if kind is None:
-            self.stats.malformed += stop - first
-            self._strangers.on_other_version(batch.datagram(first), batch.source_of(first), now)
-            return
-        identifier = int.from_bytes(row[8:16].tobytes(), "big")
-        connection = self._directory.get(identifier)
-        if kind is Kind.DATA and connection is not None:
-            try:
-                if connection.state is not State.SYN_SENT:
-                    self._handle_data(connection, batch, first, stop, now)
-            except MemoryError:
-                self._out_of_memory(connection, now)
-            return
-        rows: Sequence[int] = range(first, stop)
-        if kind is Kind.SYN and len(rows) >= WORTH_IT:
-            rows = self._strangers.on_syns(batch, first, stop, now)
-        for index in rows:
-            self._handle_packet(
-                kind, connection, identifier, batch.datagram(index), batch.source_of(index), now
-            )
-
-    def _handle_data(
-        self, connection: Connection, batch: ReceivedBatch, first: int, stop: int, now: int
-    ) -> None:
-        self.touch(connection)
-        if int(batch.head_lengths[first:stop].min()) >= DATA_HEADER_SIZE:
-            connection.inbound.on_data(batch, first, stop, now)
-            return
-        for index in range(first, stop):  # a short one must not cost the others
-            if batch.head_lengths[index] >= DATA_HEADER_SIZE:
-                connection.inbound.on_data(batch, index, index + 1, now)
-            else:
-                self.stats.malformed += 1
-
-    def _handle_packet(
-        self, kind: Kind, connection: Connection | None, identifier: int, packet: bytes, source: Any, now: int
-    ) -> None:
-        try:
-            if kind is Kind.SYN or kind is Kind.CONFIRM:
-                self._strangers.on_hello(kind, packet, source, now)
-            elif kind is Kind.RESET and (connection is None or packet[5] & RSPFlags.ECHO):
-                self._handle_stray_reset(packet, identifier, now)
-            elif connection is not None:
-                if kind is Kind.COOKIE:
-                    self._handle_cookie(connection, packet, source, now)
-                else:
-                    connection.inbound.on_packet(kind, packet, now, source)
-                self.touch(connection)
-            else:
-                self._strangers.on_unknown(kind, packet, identifier, source, now)
-        except DecodeError:
-            self.stats.malformed += 1
-        except MemoryError:
-            if connection is not None:
-                self._out_of_memory(connection, now)
-            else:
-                self.stats.out_of_memory += 1  # as if the packet had been lost
+        self._arrivals.take(batch, now)
 
     def _accept(self, listener: Listener, ours: Terms, theirs: Terms, source: Any, now: int) -> None:
         """A cookie came back: the dialer is real."""
@@ -311,26 +192,6 @@ class Endpoint(Protocol):
         listener.put(connection)
         self._news[listener] = None
         self.touch(connection)
-
-    def _handle_cookie(self, connection: Connection, packet: bytes, source: Any, now: int) -> None:
-        if not integrity.verify_one(packet):
-            self.stats.corrupted += 1
-            return
-        cookie, _ = Hello.parse(packet)
-        if connection.state is State.SYN_SENT and cookie.identifier:
-            self._directory.dialed(connection)
-            connection.on_cookie(cookie, source, now)
-            self._directory.add_peer(connection)
-
-    def _handle_stray_reset(self, packet: bytes, identifier: int, now: int) -> None:
-        """A RESET that echoes the identifier we sent to: its sender does not know the connection."""
-        reset, _ = Reset.parse(packet)
-        connection = self._directory.by_peer(identifier)
-        if reset.flags.ECHO and connection is not None and integrity.verify_one(packet):
-            connection.inbound.on_packet(Kind.RESET, packet, now)
-            self.touch(connection)
-        else:
-            self.stats.unknown += 1
 
     def handle_icmp(self, error: ICMPError, now: int) -> None:
         """Give an ICMP error to the connection whose packet it quotes, if it quotes one."""
@@ -442,22 +303,3 @@ class Endpoint(Protocol):
         self._strangers.listeners.pop(listener.port, None)
         self._ports.release(listener.port)
         self._news[listener] = None
-
-
-def _groups(batch: ReceivedBatch) -> Iterator[tuple[int, int]]:
-    """Ranges of rows in a row that have one kind and one identifier."""
-    head = batch.head
-    count = len(head)
-    if count == 1:
-        yield 0, 1
-        return
-    kinds = head[:, 4]
-    identifiers = head[:, 8:16].view(">u8")[:, 0]
-    changes = (kinds[1:] != kinds[:-1]) | (identifiers[1:] != identifiers[:-1])
-    if not changes.any():
-        yield 0, count
-        return
-    first = 0
-    for stop in (*(changes.nonzero()[0] + 1).tolist(), count):
-        yield first, stop
-        first = stop

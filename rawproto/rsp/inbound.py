@@ -9,8 +9,6 @@ import numpy as np
 from rawproto.errors import ConnectionRefused
 from rawproto.rsp import integrity
 from rawproto.rsp.ack_packet import decode_ranges
-from rawproto.rsp.acks import MAX_ACK_DELAY
-from rawproto.rsp.core import Doubt
 from rawproto.rsp.header import (
     ACK_HEADER_SIZE,
     ACK_WORDS,
@@ -26,8 +24,9 @@ from rawproto.rsp.header import (
     RSPFlags,
 )
 from rawproto.rsp.migration import Migration, answer_challenge
-from rawproto.rsp.reasons import Reason, reset_error
+from rawproto.rsp.reasons import Reason
 from rawproto.rsp.receiver import StreamViolationError
+from rawproto.rsp.resets import on_reset
 from rawproto.rsp.state import State
 from rawproto.rsp.timers import Timer
 from rawproto.wire.icmp_error import ICMPErrorKind
@@ -48,10 +47,6 @@ __all__ = ["Inbound"]
 
 _MAX_NUMBER = 1 << 62
 """No sender comes near; beyond it arithmetic on 64-bit columns would not be safe."""
-RESET_WINDOW = 1 << 20
-"""How far beyond the expected number a RESET's may lie: more packets than any window holds."""
-DOUBT_TIMEOUTS = 3
-"""Probe timeouts in which a questioned peer has to be heard."""
 _CARRIES_DATA = int(RSPFlags.CARRIES_DATA)
 _CE = 3
 """Congestion experienced (RFC 3168 section 5)."""
@@ -218,7 +213,7 @@ class Inbound:
             if number < _MAX_NUMBER:
                 core.receiver.acks.on_received(number, number + 1, now, wanted=True)
         elif kind is Kind.RESET:
-            self._on_reset(Reset.parse(packet)[0], now)
+            on_reset(core, Reset.parse(packet)[0], now)
 
     def _on_ack_packet(self, packet: bytes, now: int) -> None:
         core = self._core
@@ -295,74 +290,6 @@ class Inbound:
             stream.fin_pending = True
         if core.trace is not None:
             core.trace.record(now, "recovery:packets_lost", ranges=lost.stream, count=lost.count)
-
-    def _on_reset(self, reset: Reset, now: int) -> None:
-        core = self._core
-        if core.state is State.DRAINING:
-            return  # only the quiet time is left: nothing to be ended (RFC 1337)
-        if reset.flags.ECHO:
-            if not self._echo_counts(reset.number):
-                return
-            if core.receiver.stream.complete and self._arrived(reset.reason):
-                core.end(None, now)  # only the last acknowledgements were lost
-                return
-        elif not self._exact(reset, now):
-            return
-        self._end_by_reset(reset.reason, now)
-
-    def _exact(self, reset: Reset, now: int) -> bool:
-        """Whether a RESET states the very number that the peer's next packet would have (RFC 5961 section 3.2).
-
-        A smaller one is old. A larger one may be right when packets before it were lost: the peer is questioned.
-        """
-        core = self._core
-        expected = core.receiver.acks.largest + 1
-        if reset.number == expected:
-            return True
-        in_window = expected < reset.number <= expected + RESET_WINDOW
-        if in_window and core.doubt is None and self.challenge(now):
-            core.doubt = Doubt(reset.reason, core.recovery.sent.next)
-            wait = DOUBT_TIMEOUTS * core.recovery.rtt.probe_timeout(MAX_ACK_DELAY)
-            core.timers.set(Timer.DOUBT, now + wait)
-        return False
-
-    def challenge(self, now: int) -> bool:
-        """Ask the peer whether it still knows the connection: it acknowledges a PROBE, or resets with ECHO."""
-        core = self._core
-        if core.closed or not core.challenges.allows(now, core.entropy):
-            return False
-        core.ping_due = True
-        return True
-
-    def settle_doubt(self, now: int) -> None:
-        """The time to answer is over: a peer that acknowledged nothing sent since is gone, as the RESET claimed."""
-        core = self._core
-        doubt, core.doubt = core.doubt, None
-        if doubt is not None and core.recovery.loss.largest_acknowledged < doubt.number:
-            self._end_by_reset(doubt.reason, now)
-
-    def _end_by_reset(self, reason: int, now: int) -> None:
-        core = self._core
-        local, remote = f"port {core.terms.source_port}", f"{core.address} port {core.terms.port}"
-        connecting = core.state in (State.SYN_SENT, State.CONFIRMING)
-        core.end(reset_error(reason, connecting=connecting, local=local, remote=remote), now)
-
-    def _arrived(self, reason: int) -> bool:
-        """Whether the peer, which no longer knows the connection, has got everything."""
-        stream = self._core.sender.stream
-        if reason == Reason.NONE:
-            return stream.finished_writing
-        return stream.acked_end == stream.end
-
-    def _echo_counts(self, number: int) -> bool:
-        """Whether to believe that the receiver of our packet ``number`` does not know the connection.
-
-        Only who saw our packet can echo its identifier. But a listener says so rightly of data that overtook the
-        CONFIRM, and what was said before the peer was last heard is out of date.
-        """
-        core = self._core
-        sent_at = core.recovery.sent.sent_at(number)
-        return not core.hello and sent_at is not None and sent_at > core.last_heard
 
     def on_icmp(self, error: ICMPError, now: int) -> None:
         """An ICMP error that quotes a packet of this connection: final only while dialing (RFC 5927 section 5)."""

@@ -16,6 +16,7 @@ from rawproto.lab.swarm import rsp_transfer
 from rawproto.protocol import SECOND
 from rawproto.rsp import Endpoint, RSPConfig, integrity
 from rawproto.rsp.acks import AckTracker
+from rawproto.rsp.arrivals import Arrivals
 from rawproto.rsp.directory import Directory
 from rawproto.rsp.header import Kind, Reset
 from rawproto.rsp.outbound import Outbound
@@ -228,7 +229,7 @@ def test_an_end_told_early_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_answer_to_a_reset_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    def bounce(self: Endpoint, packet: bytes, identifier: int, now: int) -> None:
+    def bounce(self: Arrivals, packet: bytes, identifier: int, now: int) -> None:
         self._strangers.replies.reset(packet, near.address)
 
     simulation = Simulation()
@@ -239,7 +240,7 @@ def test_an_answer_to_a_reset_is_caught(monkeypatch: pytest.MonkeyPatch) -> None
     reset = integrity.fill_one(bytes(Reset(kind=Kind.RESET, port=9, connection=77, number=1, reason=0)))
     near.do(lambda repeater, now: repeater.send(reset, IPAddr(b.ip4)))
     simulation.run()
-    monkeypatch.setattr(Endpoint, "_handle_stray_reset", bounce)
+    monkeypatch.setattr(Arrivals, "_stray_reset", bounce)
     near.do(lambda repeater, now: repeater.send(reset, IPAddr(b.ip4)))
     with pytest.raises(InvariantError, match="a RESET answers a RESET"):
         simulation.run()
