@@ -120,8 +120,7 @@ class Recovery:
     ) -> AckOutcome:
         """Take an acknowledgement: settle, sample, detect losses, move the window."""
         in_flight = self.sent.bytes_in_flight
-        # No more than the delay agreed on is believed (RFC 9002 section 5.3).
-        outcome = self.loss.on_ack(ranges, largest, min(ack_delay, self.max_ack_delay), now)
+        outcome = self.loss.on_ack(ranges, largest, self.rtt.believed(ack_delay, self.max_ack_delay), now)
         settled = outcome.acknowledged
         if settled.spurious:
             self._on_spurious(settled, now)

@@ -47,6 +47,27 @@ def test_the_delay_is_not_believed_below_the_minimum():
     assert rtt.smoothed == 51 * MILLISECOND
 
 
+def test_the_age_of_a_repeated_acknowledgement_is_taken_off():
+    # Found by seed 93118: the only acknowledgement that came through repeated one of 4.7 s before, and the transfer
+    # then crept along as if the path were that long.
+    age = 4_700 * MILLISECOND
+    rtt = RTTEstimator()
+    assert rtt.believed(age, 25 * MILLISECOND) == age
+    assert rtt.believed(900 * MILLISECOND, 25 * MILLISECOND) == 25 * MILLISECOND
+    rtt.update(age + 50 * MILLISECOND, age, 1)
+    assert (rtt.smoothed, rtt.latest, rtt.minimum) == (50 * MILLISECOND,) * 3
+    rtt.update(age + 50 * MILLISECOND, age, 2)
+    assert (rtt.smoothed, rtt.latest, rtt.minimum) == (50 * MILLISECOND,) * 3
+
+
+def test_an_age_that_leaves_less_than_the_minimum_is_not_believed():
+    rtt = RTTEstimator()
+    rtt.update(50 * MILLISECOND, 0, 1)
+    rtt.update(60 * MILLISECOND, 2 * SECOND, 2)
+    assert rtt.minimum == 50 * MILLISECOND
+    assert rtt.latest == 60 * MILLISECOND
+
+
 def test_the_minimum_ignores_the_delay():
     # Section 5.2: the peer's delay plays no part, so that a lying peer cannot make it too small.
     rtt = RTTEstimator()
