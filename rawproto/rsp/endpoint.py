@@ -80,7 +80,8 @@ class Endpoint(Protocol):
         """What all connections share."""
         self._stalls = StallWatch(self.memory)
         self._directory = Directory(entropy)
-        self._ports = Ports(self.config.source_port_range, entropy)
+        elsewhere = None if neighbours is None else neighbours.listens
+        self._ports = Ports(self.config.source_port_range, entropy, elsewhere)
         self._schedule = Schedule()
         self._news: OrderedDict[Connection | Listener, None] = OrderedDict()
         self._strangers = Strangers(

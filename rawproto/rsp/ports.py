@@ -23,13 +23,25 @@ def check_port(port: int) -> None:
 
 
 class Ports:
-    """Users of each port: one that dials or listens, and for a listener the connections it accepted."""
+    """Users of each port: one that dials or listens, and for a listener the connections it accepted.
 
-    __slots__ = ("_entropy", "_range", "_users")
+    Args:
+        source_range: the first and the last port to dial from.
+        entropy: gives that many unpredictable bytes.
+        elsewhere: whether another endpoint of this host listens on a port: it would answer for what is sent there.
+    """
 
-    def __init__(self, source_range: tuple[int, int], entropy: Callable[[int], bytes]) -> None:
+    __slots__ = ("_elsewhere", "_entropy", "_range", "_users")
+
+    def __init__(
+        self,
+        source_range: tuple[int, int],
+        entropy: Callable[[int], bytes],
+        elsewhere: Callable[[int], bool] | None = None,
+    ) -> None:
         self._range = source_range
         self._entropy = entropy
+        self._elsewhere = elsewhere or (lambda _: False)
         self._users: dict[int, int] = {}
 
     def __contains__(self, port: int) -> bool:
@@ -43,7 +55,7 @@ class Ports:
         """
         if not port:
             port = self._free(op)
-        elif port in self._users:
+        elif port in self._users or (op == "dial" and self._elsewhere(port)):
             raise OpError(f"port {port} is taken", op=op, network="rsp")
         self._users[port] = 1
         return port
@@ -54,7 +66,7 @@ class Ports:
         start = int.from_bytes(self._entropy(4), "big") % count  # unpredictable, RFC 6056 section 3.3.1
         for step in range(count):
             port = low + (start + step) % count
-            if port not in self._users:
+            if port not in self._users and not self._elsewhere(port):
                 return port
         raise OpError(f"all local ports from {low} to {high} are taken", op=op, network="rsp")
 
