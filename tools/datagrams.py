@@ -30,8 +30,9 @@ def exchange(
 ) -> dict[str, Any]:
     """Send the input to ``target`` in datagrams and hand what arrives to ``sink``.
 
-    A listener sends to whoever was heard last. It ends with the input and ``wait`` seconds of silence; without an end
-    of the input, never.
+    It ends with the input and ``wait`` seconds of silence (`_AFTERGLOW` unless told); without an end of the input,
+    never. A listener sends to whoever was heard last, and without ``wait`` it stays until somebody was heard: an empty
+    input, as of a service, is no reason to go.
     """
     with _open(network, target, listening=listening) as socket:
         drop_privileges()
@@ -57,6 +58,7 @@ class _Talk:
         self.wait = wait
         self.peer = socket.remote_addr
         self.heard = threading.Event()
+        self.silence: float | None = None
         self.sent = self.received = 0
         if self.peer is not None:
             self.heard.set()
@@ -70,10 +72,13 @@ class _Talk:
             else:
                 self.socket.write_to(data, self.peer)
             self.sent += len(data)
-        self.socket.set_read_deadline(_AFTERGLOW if self.wait is None else self.wait)
+        if self.wait is None:
+            self.heard.wait()
+        self.silence = _AFTERGLOW if self.wait is None else self.wait
+        self.socket.set_read_deadline(self.silence)
 
     def listen(self, sink: Callable[[bytes], Any], note: Callable[[str], None]) -> None:
-        """Hand on what arrives until the deadline passes."""
+        """Hand on what arrives until, after the input, nothing has come for `silence` seconds."""
         while True:
             try:
                 data, source = self.socket.read_from()
@@ -84,6 +89,8 @@ class _Talk:
                 note(f"datagrams from {source}")
             self.heard.set()
             self.received += len(data)
+            if self.silence is not None:
+                self.socket.set_read_deadline(self.silence)
             sink(data)
 
 

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pyroute2
 import pytest
 from rawproto_tools import catalogue
 from rawproto_tools.main import main
@@ -52,13 +53,25 @@ class Ended(NamedTuple):
     err: str
 
 
+SILENT = "10.0.0.99"
+"""An address of the first host's network that never answers, and of which no kernel ever says so."""
+
+
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[list[Host]]:
     """Two hosts for the whole file: nothing that goes wrong here changes them."""
     with Lab() as lab:
         a, b = lab.hosts("a", "b")
         lab.link(a, b)
+        a.call(_believe_in_the_silent)
         yield [a, b]
+
+
+def _believe_in_the_silent() -> None:
+    """In a host: write a hardware address down for `SILENT`, so that its search cannot fail after some seconds."""
+    with pyroute2.IPRoute() as ip:
+        (way,) = ip.route("get", dst=SILENT)
+        ip.neigh("add", dst=SILENT, lladdr="02:00:00:00:00:99", ifindex=way.get("oif"), state="permanent")
 
 
 def _run_here(words: list[str], out: Path, err: Path, folder: Path) -> int:
@@ -353,23 +366,23 @@ def test_cat_whose_peer_is_killed(cli: CLI, hosts: list[Host], network: str) -> 
         "cat -n udp -l 9",
         "serve .",
         "bench -s",
-        "traceroute -n -w 50s 10.0.0.99",
+        f"traceroute -n -w 50s {SILENT}",
         "soak --seeds 100000",
         "lab run net.toml -- sleep 1000",
-        "cat -n tcp 10.0.0.99:9",
+        f"cat -n tcp {SILENT}:9",
     ],
 )
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_ctrl_c(cli: CLI, hosts: list[Host], tmp_path: Path, words: str, form: str) -> None:
     (tmp_path / "net.toml").write_text('[[link]]\nends = ["a", "b"]\n')
-    process = hosts[0].popen(
-        [*cli.program, *words.split()[: -3 if " -- " in words else None], *["--json"] * (form == "json"),
-         *(words.split()[-3:] if " -- " in words else [])],
+    before, dashes, after = words.partition(" -- ")
+    with hosts[0].popen(
+        [*cli.program, *before.split(), *["--json"] * (form == "json"), *(dashes + after).split()],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path,
-    )  # fmt: skip
-    wait_until_it_sleeps(process.pid)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    ) as process:  # fmt: skip
+        wait_until_it_sleeps(process)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130, (out, err)
     assert b"Traceback" not in err
     if form == "json":
@@ -377,13 +390,13 @@ def test_ctrl_c(cli: CLI, hosts: list[Host], tmp_path: Path, words: str, form: s
         assert err == b""
 
 
-def wait_until_it_sleeps(pid: int) -> None:
+def wait_until_it_sleeps(process: subprocess.Popen[bytes]) -> None:
     """Until the command is past its start: it has set its handlers, loaded its tool, and waits for the world."""
-    status = Path(f"/proc/{pid}")
+    status = Path(f"/proc/{process.pid}")
     calm = 0
     while calm < 20:
         state = (status / "stat").read_text().rpartition(")")[2].split()
-        assert state[0] != "Z", "it has ended"
+        assert state[0] != "Z", process.communicate(timeout=60)
         spent = int(state[11])  # in ticks of 10 ms
         if spent > 60:
             return  # one that computes
