@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from rawproto.errors import ConnectionAborted
+from rawproto.errors import ClosedError, ConnectionAborted
 from rawproto.net.log import logger
 from rawproto.net.pump import Pump
 
@@ -117,6 +117,15 @@ class Driver(abc.ABC):
         self.endpoint.let_go()
         if self.neighbours is not None:
             self.neighbours.close()
+
+    def disown(self) -> None:
+        """After fork(), in the child: the parent's descriptors and lock are not ours to use."""
+        self.lock = threading.Lock()
+        self.broken = ClosedError(
+            "opened before fork() and left to the parent process: dial or listen again in the child"
+        )
+        self.stopped = True
+        self.release()
 
     @property
     def undelivered(self) -> list[Any]:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from rawproto.errors import ConfigError
 
-if TYPE_CHECKING:
-    from rawproto.net.conn import Conn
-
 __all__ = ["ConnFile", "make_file"]
+
+
+class Stream(Protocol):
+    """What a file is made of: a connection's reading and writing."""
+
+    def readinto(self, buffer: Any) -> int:
+        """Read at least one byte into ``buffer``; 0 at the end of the stream."""
+
+    def write(self, data: Any) -> int:
+        """Write all of ``data``."""
 
 
 class ConnFile(io.RawIOBase):
     """The raw file under :meth:`Conn.makefile`. Closing it leaves the connection open."""
 
-    def __init__(self, conn: Conn, *, reading: bool, writing: bool) -> None:
+    def __init__(self, conn: Stream, *, reading: bool, writing: bool) -> None:
         super().__init__()
         self._conn = conn
         self._reading = reading
@@ -40,7 +47,7 @@ class ConnFile(io.RawIOBase):
 
 
 def make_file(
-    conn: Conn, mode: str, buffering: int, encoding: str | None, errors: str | None, newline: str | None
+    conn: Stream, mode: str, buffering: int, encoding: str | None, errors: str | None, newline: str | None
 ) -> io.IOBase:
     """The file for :meth:`Conn.makefile`; mode is of "r", "w" and "b", as of :meth:`socket.socket.makefile`."""
     if not set(mode) <= {"r", "w", "b"}:

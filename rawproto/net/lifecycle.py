@@ -5,17 +5,16 @@ from __future__ import annotations
 import atexit
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from rawproto.net.poller import POLLIN, POLLOUT, Poller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from rawproto.net.carriers import Registry
     from rawproto.net.driver import Driver
 
-__all__ = ["EXIT_FLUSH", "LAST_WORDS", "finish", "watch"]
+__all__ = ["EXIT_FLUSH", "LAST_WORDS", "Running", "finish", "watch"]
 
 EXIT_FLUSH = 10.0
 """Seconds that the end of the process may wait for what was written to be delivered. The kernel goes on delivering
@@ -23,31 +22,41 @@ for a process that has ended; here nobody would."""
 LAST_WORDS = 0.5
 """Seconds that it then waits for the peers to close their halves."""
 
-_watched: list[Registry[Any]] = []
+
+class Running(Protocol):
+    """The drivers of one kind that are running, whoever keeps them."""
+
+    def __iter__(self) -> Iterator[Driver]:
+        """Each of them."""
+
+    def forget(self) -> Iterable[Driver]:
+        """All of them, which are no longer known from now on."""
 
 
-def watch(registry: Registry[Any]) -> None:
-    """Take care of the drivers of ``registry`` from now on."""
-    os.register_at_fork(after_in_child=lambda: _leave_to_parent(registry))
+_watched: list[Running] = []
+
+
+def watch(running: Running) -> None:
+    """Take care of these drivers, and of those that join them, from now on."""
+    os.register_at_fork(after_in_child=lambda: _leave_to_parent(running))
     if not _watched:
         atexit.register(finish)
-    _watched.append(registry)
+    _watched.append(running)
 
 
 def finish() -> None:
     """Deliver what was written and close: at the interpreter's exit, and for processes that end without one."""
-    for registry in _watched:
-        _finish(registry)
+    for running in _watched:
+        _finish(list(running))
 
 
-def _leave_to_parent(registry: Registry[Any]) -> None:
-    for driver in registry.forget():
+def _leave_to_parent(running: Running) -> None:
+    for driver in running.forget():
         driver.disown()
 
 
-def _finish(registry: Registry[Any]) -> None:
+def _finish(drivers: list[Driver]) -> None:
     stop = time.monotonic_ns() + int(EXIT_FLUSH * 1e9)
-    drivers = list(registry)
     for driver in drivers:
         with driver.lock:
             _close_all(driver)

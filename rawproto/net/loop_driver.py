@@ -6,7 +6,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from rawproto.errors import ClosedError
 from rawproto.net.aio_side import AsyncSide
 from rawproto.net.driver import Driver
 from rawproto.net.poller import POLLIN
@@ -99,12 +98,4 @@ class LoopDriver(Driver):
         if not self._loop.is_closed():
             self._loop.remove_reader(self._fd)
             self._loop.remove_writer(self._fd)
-        self.release()
-
-    def disown(self) -> None:
-        """After fork(), in the child: the parent's descriptors are not ours to use."""
-        self.broken = ClosedError(
-            "opened before fork() and left to the parent process: open another in the child"
-        )
-        self.stopped = True
         self.release()

@@ -19,7 +19,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from rawproto.errors import ClosedError
 from rawproto.link.privilege import helpers
 from rawproto.net.driver import Driver
 from rawproto.net.log import logger
@@ -324,13 +323,8 @@ class ThreadDriver(Driver):
         self._thread.join(timeout)
 
     def disown(self) -> None:
-        """After fork(), in the child: the parent's descriptors and lock are not ours to use."""
-        self.lock = threading.Lock()
+        """After fork(), in the child: nor are the parent's threads there."""
         helpers.pop(self._thread_id, None)
-        self.broken = ClosedError(
-            "opened before fork() and left to the parent process: dial or listen again in the child"
-        )
-        self.stopped = True
+        super().disown()
         for side in list(self._followers):
             side.open_gate()
-        self.release()

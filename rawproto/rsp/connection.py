@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rawproto.rsp.config import RSPConfig
-    from rawproto.rsp.listener import Listener
     from rawproto.rsp.memory import Memory
     from rawproto.rsp.receive_stream import ReceiveStream
     from rawproto.rsp.trace import Trace
@@ -56,7 +55,6 @@ class Connection:
     ) -> None:
         self.identifier = terms.identifier
         """What packets for this connection bear: chosen by this side, and unpredictable."""
-        self.accepted_from: Listener | None = None
         """The listener in whose queue the connection waits; None once accepted, or when dialed."""
         self._touch = touch
         self._core = Core(

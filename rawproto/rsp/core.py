@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from rawproto.rsp.config import RSPConfig
     from rawproto.rsp.handshake import Terms
-    from rawproto.rsp.migration import Migration
     from rawproto.rsp.trace import Trace
 
 __all__ = ["Core", "Doubt", "TimedOutError"]
@@ -88,7 +87,6 @@ class Core:
         "error",
         "hello",
         "last_heard",
-        "migration",
         "path_mtu",
         "peer_identifier",
         "persist_tries",
@@ -154,7 +152,6 @@ class Core:
         self.timers = TimerTable()
         self.source = None if state is State.SYN_SENT else address
         """Where the peer's packets come from, in the link's own words; None before the first one."""
-        self.migration: Migration | None = None
         self.control: list[tuple[bytes, Any]] = []
         """Packets of the handshake, of path validation and resets, with the destination where it is another one."""
         self.hello = b""

@@ -181,7 +181,6 @@ class Endpoint(Protocol):
     def _accept(self, listener: Listener, ours: Terms, theirs: Terms, source: Any, now: int) -> None:
         """A cookie came back: the dialer is real."""
         connection = self._make(source, ours, State.ESTABLISHED, now)
-        connection.accepted_from = listener
         self._ports.share(ours.source_port)
         try:
             connection.on_confirmed(theirs, now)

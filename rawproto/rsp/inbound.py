@@ -55,10 +55,11 @@ _CE = 3
 class Inbound:
     """Takes the packets of one connection."""
 
-    __slots__ = ("_core",)
+    __slots__ = ("_core", "_migration")
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._migration: Migration | None = None
 
     def on_train(self, train: Train, batch: ReceivedBatch, now: int) -> None:
         """All packets of ``batch``: :meth:`on_data` for what is known to be one run."""
@@ -174,21 +175,21 @@ class Inbound:
         core = self._core
         if source is None or core.closed or number <= core.receiver.acks.largest:
             return
-        if core.migration is None:
-            core.migration = Migration(core)
-        core.migration.noticed(source, size, now)
+        if self._migration is None:
+            self._migration = Migration(core)
+        self._migration.noticed(source, size, now)
 
     def on_path_timer(self, now: int) -> None:
         """A challenge was not answered yet."""
-        if self._core.migration is not None:
-            self._core.migration.on_timer(now)
+        if self._migration is not None:
+            self._migration.on_timer(now)
 
     def _on_path(self, kind: Kind, packet: bytes, source: Any, now: int) -> None:
         core = self._core
         token = Path.parse(packet)[0].token
         if kind is Kind.RESPONSE:
-            if core.migration is not None:
-                core.migration.on_response(token, now)
+            if self._migration is not None:
+                self._migration.on_response(token, now)
         elif not core.closed and source is not None:
             answer_challenge(core, token, source)
 

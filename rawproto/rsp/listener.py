@@ -83,7 +83,6 @@ class Listener:
         self._sources[source] -= 1
         if not self._sources[source]:
             del self._sources[source]
-        connection.accepted_from = None
         connection.on_accepted()
         return connection
 
