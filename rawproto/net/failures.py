@@ -51,7 +51,9 @@ def raise_op_error(
     if isinstance(error, OpError):
         if error.op not in _INNER_OPS:
             raise error
-    elif isinstance(error, RawprotoError):
+        # In the caller's words it says all that it said before: only what lies behind it is shown as well.
+        raise _as_op_error(error, op, network, local, remote) from error.__cause__
+    if isinstance(error, RawprotoError):
         raise error
     raise _as_op_error(error, op, network, local, remote) from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rawproto.addr.endpoints import RSPAddr
 from rawproto.errors import ClosedError
@@ -173,22 +173,20 @@ class RSPStream(Stream):
                 command(now)
                 self._driver.commanded(now)
 
-    def _raise(self) -> None:
+    def _raise(self) -> NoReturn:
         self._driver.check()
         error = self._core.error
-        if error is not None:
-            if error.op != "dial":
-                raise error
-            # The core knows neither the network's name nor endpoints as users write them.
-            raise type(error)(
-                error.reason,
-                op="dial",
-                network=self.network,
-                local=self.local_addr,
-                remote=self.remote_addr,
-                errno=error.errno,
-            ) from error
-        raise ClosedError("the connection is closed")
+        if error is None:
+            raise ClosedError("the connection is closed")
+        # The core knows neither the network's name nor endpoints as users write them.
+        raise type(error)(
+            error.reason,
+            op=error.op,
+            network=self.network,
+            local=self.local_addr,
+            remote=self.remote_addr,
+            errno=error.errno,
+        )
 
     def stats(self) -> ConnStats:
         """See :meth:`Stream.stats`."""

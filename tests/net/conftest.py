@@ -109,6 +109,13 @@ class Bridge:
 
         return call
 
+    def __enter__(self):
+        self._harness.call(self._inner.__aenter__())
+        return self
+
+    def __exit__(self, *what):
+        self._harness.call(self._inner.__aexit__(*what))
+
     def __iter__(self):
         while True:
             try:
