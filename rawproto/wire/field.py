@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
     from rawproto.wire.enums import OpenEnum
     from rawproto.wire.flags import Flags
-    from rawproto.wire.header import Header
     from rawproto.wire.tlv import OptionFormat
 
 __all__ = [
@@ -173,7 +172,7 @@ class Spec:
     flags: type[Flags] | None = None
     scale: int = 1
     derived: Rule | None = None
-    element: Spec | type[Header] | None = None
+    element: Spec | type[Any] | None = None
     options: OptionFormat | None = None
 
 
@@ -192,7 +191,7 @@ class FieldInfo:
     scale: int = 1
     enum: type[OpenEnum] | None = None
     flags: type[Flags] | None = None
-    element: Spec | type[Header] | None = None
+    element: Spec | type[Any] | None = None
     options: OptionFormat | None = None
     length_by: str | None = None
     kw_only: bool = False

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rawproto.wire.header import Header
-
-__all__ = ["BUILT_IN", "HEADERS", "header_of", "is_declared", "register"]
+__all__ = ["BUILT_IN", "HEADERS", "is_declared", "register"]
 
 # The built-in headers live in modules of their own and are loaded when a packet asks for them.
 BUILT_IN: dict[int, tuple[str, str]] = {
@@ -51,12 +48,6 @@ def register(number: int, header: Any) -> None:
     """Bind ``header`` to a protocol number; a number of a built-in header stays with it, else the last one wins."""
     if number not in BUILT_IN:
         _declared[number] = header
-
-
-def header_of(number: int) -> type[Header] | None:
-    """The header class announced by ``number``, or None."""
-    found: type[Header] | None = HEADERS[number]
-    return found
 
 
 def is_declared(header: Any) -> bool:

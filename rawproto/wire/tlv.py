@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rawproto.errors import DecodeError, EncodeError
-from rawproto.wire.header import Header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,7 +27,7 @@ class OptionFormat:
 
     Args:
         name: of the protocol's options, for messages.
-        raw: class of options without a class of their own: a kind, a length and ``data``.
+        raw: Header class of options without a class of their own: a kind, a length and ``data``.
         single: kinds that are one byte, without length.
         unit: bytes a count of the length byte.
         bias: number on the wire = bytes / unit + bias (IPv6 does not count kind and length: -2).
@@ -42,7 +41,7 @@ class OptionFormat:
     def __init__(
         self,
         name: str,
-        raw: type[Header],
+        raw: type[Any],
         *,
         single: frozenset[int] = frozenset(),
         unit: int = 1,
@@ -79,7 +78,7 @@ class OptionFormat:
         except TypeError:
             raise EncodeError(f"{value!r} is no sequence of options", header, field) from None
         for item in items:
-            if not isinstance(item, (Header, bytes)):
+            if not (isinstance(item, bytes) or hasattr(item, "_decode")):  # a header: its class stands above
                 raise EncodeError(f"{item!r} is neither an option nor bytes", header, field)
         return items
 
@@ -129,7 +128,7 @@ class OptionFormat:
         return tuple(items)
 
     @staticmethod
-    def _code(item: Header) -> int:
+    def _code(item: Any) -> int:
         """An option's kind: its first field, whatever the protocol calls it."""
         return int(getattr(item, type(item).fields[0].name))
 
