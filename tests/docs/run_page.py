@@ -58,12 +58,13 @@ class Page:
         self.printed = ""
         self.running: list[subprocess.Popen[bytes]] = []
         self.background = folder / ".background"
-        search = f"{Path(sys.executable).parent}:{ROOT / '.venv/bin'}:{os.environ['PATH']}:/usr/sbin:/sbin"
+        search = f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
         self.environment = {**os.environ, "PATH": search, "COLUMNS": "120", "TERM": "dumb", "NO_COLOR": "1"}
         # pytest names its folder in /tmp by the user: inside a user namespace that is root's, and another's.
         self.environment["PYTEST_DEBUG_TEMPROOT"] = str(folder)
-        # There is no network to install anything from.
-        self.environment["MAKEFLAGS"] = "-o .venv/.installed"
+        # The environment is the one that runs this, and there is no network to install anything from.
+        venv = Path(sys.prefix).name if Path(sys.prefix).parent == ROOT else ".venv"
+        self.environment["MAKEFLAGS"] = f" -o {venv}/.installed -- VENV={venv}"
         # Below another make, one says which folder it enters and takes the variables of the outer command line.
         for name in ("MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "ARGS", "FILE", "PYTHON"):
             self.environment.pop(name, None)
