@@ -6,20 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from benchmarks import harness
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def harness(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(str(ROOT))
-    from benchmarks import harness
-
-    return harness
-
-
-def test_everybody_is_taken_in_turns_and_ratios_say_how_much_better(harness) -> None:
+def test_everybody_is_taken_in_turns_and_ratios_say_how_much_better() -> None:
     calls: list[str] = []
 
     def taker(name: str, value: float):
@@ -43,13 +35,13 @@ def test_everybody_is_taken_in_turns_and_ratios_say_how_much_better(harness) -> 
     assert ratios == {"slow": (3.0, True), "fast": (0.5, False)}
 
 
-def test_a_lower_time_is_a_higher_ratio(harness) -> None:
+def test_a_lower_time_is_a_higher_ratio() -> None:
     row = harness.Row("time", "ns", "lower", ours=lambda: 5.0, rivals={"other": lambda: 20.0})
     (ratio,) = harness.measure(row, rounds=1).ratios()
     assert (ratio.median, ratio.kept) == (4.0, True)
 
 
-def test_a_missing_rival_is_named_with_its_reason(harness) -> None:
+def test_a_missing_rival_is_named_with_its_reason() -> None:
     def take() -> float:
         raise harness.Unavailable("not installed")
 
@@ -57,7 +49,7 @@ def test_a_missing_rival_is_named_with_its_reason(harness) -> None:
     assert (result.missing, result.rivals) == ({"gone": "not installed"}, {})
 
 
-def test_timed_calls_the_function(harness) -> None:
+def test_timed_calls_the_function() -> None:
     calls = []
     assert harness.timed(lambda: calls.append(1), seconds=0.001)() > 0
     assert len(calls) > 1

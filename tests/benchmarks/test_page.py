@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import datetime
 import socket
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
+from benchmarks import page
+from benchmarks.__main__ import run
 
-ROOT = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
 
-
-@pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(ROOT))
-    from benchmarks import page
-
-    return page
+    import pytest
 
 
 def document(name: str, expected: float | None) -> dict[str, Any]:
@@ -34,7 +29,7 @@ def document(name: str, expected: float | None) -> dict[str, Any]:
     }
 
 
-def test_the_page_has_ratios_and_what_is_missing(page: Any) -> None:
+def test_the_page_has_ratios_and_what_is_missing() -> None:
     text = page.page_of([document("build", 2.0)], ["wire: parse"], datetime.date(2026, 1, 2), 90)
     assert "| build | **3** [2 - 4.5] | other | 1.5 us | 4.25 us |" in text
     assert "not measured: not installed" in text
@@ -42,22 +37,20 @@ def test_the_page_has_ratios_and_what_is_missing(page: Any) -> None:
     assert "2026-01-02" in text
 
 
-def test_the_readme_has_what_is_promised(page: Any) -> None:
+def test_the_readme_has_what_is_promised() -> None:
     table = page.table_of([document("build", 2.0), document("parse", None)])
     assert "| build | **3** [2 - 4.5] | other |" in table
     assert "parse" not in table
 
 
-def test_the_machine_is_told_in_words_without_its_name(page: Any) -> None:
+def test_the_machine_is_told_in_words_without_its_name() -> None:
     words = page.machine_in_words()
     assert "processors" in words
     assert "CPython" in words
     assert socket.gethostname() not in words
 
 
-def test_writing_fills_page_plots_and_readme(
-    page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_writing_fills_page_plots_and_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- measured -->\nold\n<!-- /measured -->\nbehind\n")
     for name, value in {
@@ -74,9 +67,7 @@ def test_writing_fills_page_plots_and_readme(
     assert readme.read_text().endswith("<!-- /measured -->\nbehind\n")
 
 
-def test_no_row_begins_when_the_time_is_up(page: Any) -> None:
-    from benchmarks.__main__ import run
-
+def test_no_row_begins_when_the_time_is_up() -> None:
     left_out: list[str] = []
     assert list(run(["addr"], 1, "", minutes=1e-9, left_out=left_out)) == []
     assert left_out

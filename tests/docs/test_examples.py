@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import echo
+import go_back_n
 import pytest
+import stop_and_wait
 
 from rawproto import Lab, Simulation
 from rawproto.protocol import MILLISECOND
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 PROTOCOLS = ("echo", "stop_and_wait", "go_back_n")
 SEEDS = range(10)
-
-
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-echo, stop_and_wait, go_back_n = (load(name) for name in PROTOCOLS)
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

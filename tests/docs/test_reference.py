@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import pkgutil
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+import reference
 
 import rawproto
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-
-
-def load() -> Any:
-    spec = importlib.util.spec_from_file_location("docs_reference", DOCS / "reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-reference = load()
 
 
 def test_every_room_has_a_page_and_a_place_in_the_menu() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import screens
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,11 +15,6 @@ ROOT = Path(__file__).parents[2]
 def test_a_screen_shows_the_text_and_asks_nobody_for_fonts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec = importlib.util.spec_from_file_location("screens", ROOT / "docs" / "screens.py")
-    assert spec is not None
-    assert spec.loader is not None
-    screens = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(screens)
     monkeypatch.setattr(screens, "IMAGES", tmp_path)
     screens.draw("some", "rawproto some", "one <line>\n\x1b[31mred\x1b[0m\n")
     picture = (tmp_path / "screen-some.svg").read_text()
