@@ -11,6 +11,7 @@ by one. Layouts are those of the C structures with native alignment (bits/socket
 
 from __future__ import annotations
 
+import mmap
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from rawproto.wire.batch import Batch
 
-__all__ = ["MAX_MESSAGES", "GroupTable", "ReceiveTable", "SendTable", "address_of"]
+__all__ = ["MAX_MESSAGES", "GroupTable", "ReceiveTable", "SendTable", "address_of", "pages"]
 
 # Pointers and sizes are kept signed: user-space addresses fit, and signed columns add up with int64 offsets.
 _IOVEC: Final = np.dtype([("base", np.intp), ("len", np.intp)], align=True)
@@ -49,6 +50,18 @@ def address_of(array: NDArray[Any]) -> int:
     """Address in memory of the first element of ``array``."""
     address: int = array.__array_interface__["data"][0]
     return address
+
+
+def pages(size: int) -> NDArray[np.uint8]:
+    """``size`` bytes, uint8 (size,), in a mapping of their own, which goes back to the kernel as soon as it is dropped.
+
+    From malloc, megabytes that a link held would be kept by the heap of the thread that opened it, a heap for each
+    thread; and glibc, seeing such a block freed, from then on serves blocks of that size from its heaps, and trims
+    these only when twice as much lies free at the top (mallopt(3), M_MMAP_THRESHOLD).
+    """
+    if not size:
+        return np.empty(0, dtype=np.uint8)
+    return np.frombuffer(mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), dtype=np.uint8)
 
 
 class Pointer:
@@ -260,12 +273,12 @@ class ReceiveTable:
         self.slot_size = slot_size
         self._wanted_slot_size = slot_size
         # One slot more than is used: rows cut out of the last slot may reach beyond its end.
-        self.flat = np.empty((self.slots + 1) * slot_size, dtype=np.uint8)
+        self.flat = pages((self.slots + 1) * slot_size)
         self.buffer = self.flat[: self.slots * slot_size].reshape(self.slots, slot_size)
         self._iovecs["base"][:, 0] = address_of(self.buffer) + self._rows * slot_size
         self._iovecs["len"][:, 0] = slot_size
         spill_size = max(self.limit - slot_size, 0)
-        self._spill = np.empty((self.slots, spill_size), dtype=np.uint8)
+        self._spill = pages(self.slots * spill_size).reshape(self.slots, spill_size)
         self._iovecs["base"][:, 1] = address_of(self._spill) + self._rows * spill_size
         self._iovecs["len"][:, 1] = spill_size
         self._first_slot = self.flat[:slot_size].data
