@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,30 @@ GROWTH = 0.05
 """Most that memory may grow from the second quarter of the run to the last."""
 
 
-def growth(samples: list[dict[str, float]]) -> float:
-    """By how much the median of resident memory grew from the second quarter to the last, as a fraction."""
+def growth(samples: list[dict[str, float]], what: str = "resident") -> float:
+    """By how much the median of ``what`` grew from the second quarter to the last, as a fraction."""
     quarter = len(samples) // 4
     if not quarter:
         return 0.0
-    early = statistics.median(sample["resident"] for sample in samples[quarter : 2 * quarter])
-    late = statistics.median(sample["resident"] for sample in samples[-quarter:])
+    early = statistics.median(sample[what] for sample in samples[quarter : 2 * quarter])
+    late = statistics.median(sample[what] for sample in samples[-quarter:])
     return late / early - 1
+
+
+def unexplained(result: dict[str, Any]) -> list[str]:
+    """Connections that ended for the server with an error although the client had not aborted them.
+
+    The server learns of an abort by a RESET. That can be lost, and a client that has nothing else open on its socket
+    closes it, so that nobody is there to answer any more: the server then notices by its keepalive and idle timeout.
+    """
+    left = Counter(result["client"]["aborted"])
+    wrong = []
+    for peer, error in result["server"]["cut"]:
+        if left[peer]:
+            left[peer] -= 1
+        else:
+            wrong.append(f"server: {peer} was not aborted, but ended with {error}")
+    return wrong
 
 
 def verdict(name: str, tally: dict[str, Any]) -> list[str]:
@@ -100,12 +117,18 @@ def show(result: dict[str, Any], wrong: list[str]) -> None:
         tally = result[name]
         samples = tally["samples"]
         print(
-            f"{name}: {tally['transfers']:,} transfers, {tally['bytes'] / 1e6:,.0f} MB, {tally['rude']} aborted on"
-            f" purpose, {len(tally['failures'])} failed; resident {samples[len(samples) // 4]['resident'] / 1e6:.1f}"
-            f" -> {samples[-1]['resident'] / 1e6:.1f} MB ({growth(samples):+.1%} from the second quarter to the last);"
+            f"{name}: {tally['transfers']:,} transfers, {tally['bytes'] / 1e6:,.0f} MB,"
+            f" {len(tally['failures'])} failed; resident {samples[len(samples) // 4]['resident'] / 1e6:.1f}"
+            f" -> {samples[-1]['resident'] / 1e6:.1f} MB ({growth(samples):+.1%} from the second quarter to the last),"
+            f" Python's blocks {growth(samples, 'blocks'):+.1%};"
             f" descriptors {tally['before']['descriptors']:.0f} -> {tally['after']['descriptors']:.0f},"
             f" threads {tally['before']['threads']:.0f} -> {tally['after']['threads']:.0f}"
         )
+    cut = result["server"]["cut"]
+    print(
+        f"aborted on purpose: {len(result['client']['aborted'])}; the server saw {len(cut)} connections cut,"
+        f" {sum('TimedOut' in error for _, error in cut)} of them by silence"
+    )
     print("passed" if not wrong else "\n".join(["FAILED", *wrong[:50]]))
 
 
@@ -121,7 +144,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="file for everything, samples too")
     given = parser.parse_args()
     result = soak(given.minutes, given.seed, given.at_once, given.rate)
-    wrong = verdict("client", result["client"]) + verdict("server", result["server"])
+    wrong = verdict("client", result["client"]) + verdict("server", result["server"]) + unexplained(result)
     if given.json:
         given.json.write_text(json.dumps({**result, "wrong": wrong}, indent=1))
     show(result, wrong)
