@@ -8,7 +8,12 @@ import hypothesis
 import pytest
 
 # The same examples in every run, and no verdict by the clock: machines that share their cores must not fail a test.
-hypothesis.settings.register_profile("rawproto", deadline=None, derandomize=True)
+hypothesis.settings.register_profile(
+    "rawproto",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],  # it looks at the clock as well
+)
 hypothesis.settings.load_profile("rawproto")
 
 # A shell starts what it puts into the background with SIGINT ignored, and programs inherit that: those that the tests
