@@ -33,15 +33,15 @@ def connections(p, count):
 class TestReceiving:
     def test_e6_the_cap_holds_and_nothing_acknowledged_is_lost(self, pair, flow):
         # The oracle asserts the cap after every step.
-        limit = 256 * KIB
+        limit = 80 * KIB
         p = pair(link=FAST, b_config=RSPConfig(memory_limit=limit))
-        ends = connections(p, 40)
-        data = p.payload(60_000)
+        ends = connections(p, 14)
+        data = p.payload(30_000)
         for client, _ in ends:
             writer = flow(client, data)
             writer.half_close = False
             p.flows.append(writer)
-        p.run_for(20)
+        p.run_for(10)
         assert limit // 2 < p.b.memory.used <= limit
         assert sum(server.stats().refused_received for _, server in ends) > 0
         for client, server in ends:
