@@ -30,6 +30,7 @@ _OWNED: Final = {
     1: "ICMP", 2: "IGMP", 4: "IP in IP", 6: "TCP", 17: "UDP", 33: "DCCP", 41: "IPv6 in IP", 47: "GRE", 50: "ESP",
     51: "AH", 58: "ICMPv6", 103: "PIM", 108: "IPComp", 115: "L2TP", 132: "SCTP", 136: "UDP-Lite",
 }  # fmt: skip
+_PATIENCE: Final = 2.0  # seconds for a datagram to ourselves; a busy host may take long to deliver it
 _LOWEST_MTU: Final = {4: 576, 6: 1280}  # RFC 1122 section 3.3.3; RFC 8200 section 5
 
 
@@ -55,7 +56,7 @@ def _opening(question: Question) -> Iterator[Finding]:
     try:
         with RawLink(question.protocol, version=question.version, local=here) as link:
             link.socket.sendto(b"rawproto doctor", here.sockaddr(question.version))
-            if select.select([link], [], [], 0.5)[0]:
+            if select.select([link], [], [], _PATIENCE)[0]:
                 yield Finding("loopback", State.FINE, f"a datagram of {name} to {here} arrives")
             else:
                 mend = (

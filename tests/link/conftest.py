@@ -1,8 +1,13 @@
-"""Fixtures of the link room: a network namespace with nothing in it but loopback."""
+"""Fixtures of the link room: a network namespace with nothing in it but loopback, and waiting for what was sent.
 
+What a test waits for comes in the end, however slow the machine: whoever waits here does so for ``PATIENCE`` seconds.
+"""
+
+import contextlib
 import ctypes
 import fcntl
 import os
+import select
 import socket
 import struct
 import time
@@ -12,6 +17,7 @@ import pytest
 CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS, SIOCSIFADDR = 0x8914, 0x8916
 IFF_UP_RUNNING = 0x41
+PATIENCE = 60
 
 
 def add_address(address):
@@ -19,7 +25,8 @@ def add_address(address):
     packed = socket.inet_pton(socket.AF_INET6, address)
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, SIOCSIFADDR, packed + struct.pack("Ii", 128, 1))
-    for _ in range(1000):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
             try:
                 probe.bind((address, 0))
@@ -45,5 +52,64 @@ def namespace():
             add_address(f"fd00::{last}")
         yield
     finally:
-        assert libc.setns(before, CLONE_NEWNET) == 0
+        is_back = libc.setns(before, CLONE_NEWNET) == 0
         os.close(before)
+        assert is_back
+
+
+@contextlib.contextmanager
+def on_one_processor():
+    """Keep this thread on one processor: the kernel hands over what is sent from there in the order of sending."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@pytest.fixture
+def pinned():
+    """The context manager that keeps this thread on one processor, for tests that start processes before."""
+    return on_one_processor
+
+
+@pytest.fixture
+def one_processor():
+    """Keeps this thread on one processor for the whole test."""
+    with on_one_processor():
+        yield
+
+
+@pytest.fixture
+def settle(one_processor):
+    """Call it, and all that this thread sent to its own host or over a veth pair has arrived or was dropped.
+
+    Under load the kernel delivers such packets some time after the call that sent them (ksoftirqd), but each
+    processor has one queue for them: once a later packet is here, so are those before it.
+    """
+
+    def wait():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.settimeout(PATIENCE)
+            last.bind(("127.0.0.1", 0))
+            last.sendto(b"last", last.getsockname())
+            assert last.recv(4) == b"last"
+
+    return wait
+
+
+@pytest.fixture
+def errors_of():
+    """``errors_of(link, count)``: the ICMP errors of a link or raw socket, once there are so many."""
+
+    def wait(link, count):
+        poll = select.poll()
+        poll.register(link.fileno(), select.POLLIN)
+        errors, until = link.errors(), time.monotonic() + PATIENCE
+        while len(errors) < count and (left := until - time.monotonic()) > 0:
+            poll.poll(left * 1000)
+            errors += link.errors()
+        return errors
+
+    return wait

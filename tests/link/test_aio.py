@@ -15,7 +15,7 @@ ONE, OTHER, ABSENT = (IPAddr(IP(f"127.0.0.{last}")) for last in (1, 2, 9))
 
 def run(scenario):
     async def bounded():
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await scenario()
 
     asyncio.run(bounded())
@@ -86,7 +86,7 @@ def test_a_refusal_ends_the_wait():
     run(scenario)
 
 
-def test_an_error_that_nobody_reads_does_not_spin():
+def test_an_error_that_nobody_reads_does_not_spin(errors_of):
     """On a socket without a remote the error stays for errors(); the wait goes on."""
 
     async def scenario():
@@ -98,6 +98,6 @@ def test_an_error_that_nobody_reads_does_not_spin():
             assert not waiting.done()
             await sock.send(b"to myself", ONE)
             assert (await waiting).payload == b"to myself"
-            assert [error.datagram for error in sock.raw.errors()] == [b"anybody there?"]
+            assert [error.datagram for error in errors_of(sock.raw, 1)] == [b"anybody there?"]
 
     run(scenario)

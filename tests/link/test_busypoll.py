@@ -97,10 +97,10 @@ def test_wait_ends_when_something_comes():
     one, other = MemoryLink.pair()
     with one, other:
         came = []
-        waiting = threading.Thread(target=lambda: came.append(other.wait(10)))
+        waiting = threading.Thread(target=lambda: came.append(other.wait(60)))
         waiting.start()
         one.send(Transmit(Batch.from_datagrams([b"hello"]), other.local_addr))
-        waiting.join(10)
+        waiting.join(60)
         assert came == [True]
 
 

@@ -30,7 +30,7 @@ def checked(host, question=None, prepare=None):
         return examine(question)
 
     findings = {}
-    for finding in host.call(run, timeout=60):
+    for finding in host.call(run, timeout=100):
         findings.setdefault(finding.check, []).append(finding)
     return findings
 

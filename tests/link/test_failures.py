@@ -91,14 +91,14 @@ def test_a_removed_namespace(make, version):
     with link:
         address = UDPAddr(to, 9) if make is udp else IPAddr(to)
         offered, errors = 1, []
-        for _ in range(2000):  # the kernel takes the other host apart in its own time
+        # The kernel takes the other host apart in its own time: at first packets still go nowhere without a word, and
+        # while the far end of the cable has gone and this one not yet, the device takes none of them.
+        while set(errors) <= {errno.ENOBUFS}:
             offered += link.send(Transmit(Batch.from_datagrams([b"after"]), address))
-            errors = numbers(link)
-            if errors:
-                break
+            errors += numbers(link)
             time.sleep(0.005)
-        assert set(errors) <= {errno.ENETUNREACH, errno.ENXIO, errno.ENODEV, errno.ENETDOWN}
-        assert link.stats().send_refused == 1
+        assert errors[-1] in (errno.ENETUNREACH, errno.ENXIO, errno.ENODEV, errno.ENETDOWN)
+        assert link.stats().send_refused == len(errors)
         assert link.stats().sent + link.stats().send_refused == offered
         assert not link.receive()
 
@@ -213,5 +213,5 @@ def test_too_large_with_a_header_of_its_own(pair, version):
         with RawSocket(253, version=version, header_included=True, over_mtu="fragment") as fragmenting:
             fragmenting.send(whole, IPAddr(to))
             assert fragmenting.stats().sent == 1
-        receiver.set_deadline(10)
+        receiver.set_deadline(60)
         assert receiver.receive().payload == payload

@@ -1,5 +1,6 @@
 """Packet filters in the kernel: many sockets on one protocol number, and swaps without a window."""
 
+import multiprocessing
 import select
 
 import numpy as np
@@ -14,6 +15,8 @@ from rawproto.wire import Batch, Transmit, assemble
 pytestmark = pytest.mark.netns
 
 PROCESSES = 24
+PATIENCE = 60  # seconds, for what comes in the end
+END = b"the end"
 
 
 def accept_first_byte(value, offset):
@@ -21,51 +24,51 @@ def accept_first_byte(value, offset):
     return assemble(f"ldb [{offset}]\njeq #{value}, yes, no\nyes: ret #-1\nno: ret #0")
 
 
-def receive_all(link, quiet=0.05):
-    poll = select.poll()
-    poll.register(link.fileno(), select.POLLIN)
+def receive_all(link):
+    """What has arrived."""
     got = []
-    while poll.poll(quiet * 1000):
-        for batch in link.receive():
+    while batches := link.receive():
+        for batch in batches:
             got.extend(batch)
     return got
 
 
-def share_of(number, version, ready, rounds):
-    """One process: takes what begins with its number until it has seen ``rounds`` of it and the line is quiet."""
+def share_of(number, version, ready):
+    """One process: what its filter lets in, until its own end comes, which is sent behind everything else."""
     program = accept_first_byte(number, 20 if version == 4 else 0)
     with RawLink(253, version=version, filter=program) as link:
-        ready.send(number)
         poll = select.poll()
         poll.register(link.fileno(), select.POLLIN)
+        ready.send(number)
         got = []
-        while len(got) < rounds and poll.poll(10_000):
-            for batch in link.receive():
-                got.extend(batch)
-        got.extend(receive_all(link))
+        while bytes([number]) + END not in got and poll.poll(PATIENCE * 1000):
+            got.extend(receive_all(link))
         return got
 
 
 @pytest.mark.parametrize("version", [4, 6])
-def test_24_processes_share_a_protocol_number(lab, version):
-    import multiprocessing
-
+def test_24_processes_share_a_protocol_number(lab, version, pinned):
     rounds = 40
     a, b = lab.hosts("a", "b")
     lab.link(a, b)
     ours, theirs = multiprocessing.Pipe()
-    calls = [b.start(share_of, number, version, theirs, rounds) for number in range(PROCESSES)]
-    assert sorted(ours.recv() for _ in calls) == list(range(PROCESSES))
+    with ours, theirs:
+        calls = [b.start(share_of, number, version, theirs) for number in range(PROCESSES)]
+        ready = []
+        while len(ready) < PROCESSES:
+            assert ours.poll(PATIENCE), f"only {len(ready)} of {PROCESSES} processes are ready"
+            ready.append(ours.recv())
+    assert sorted(ready) == list(range(PROCESSES))
+    numbers = np.random.default_rng(5).permutation(np.repeat(np.arange(PROCESSES + 1), rounds))
+    datagrams = [bytes([number, index & 255]) for index, number in enumerate(numbers)]
+    datagrams += [bytes([number]) + END for number in range(PROCESSES)]
     with a:
         link = RawLink(253, version=version)
-    with link:
-        numbers = np.random.default_rng(5).permutation(np.repeat(np.arange(PROCESSES + 1), rounds))
-        datagrams = [bytes([number, index & 255]) for index, number in enumerate(numbers)]
-        assert link.send(
-            Transmit(Batch.from_datagrams(datagrams), IPAddr(b.ip4 if version == 4 else b.ip6))
-        ) == len(datagrams)
+    with link, pinned():
+        to = IPAddr(b.ip4 if version == 4 else b.ip6)
+        assert link.send(Transmit(Batch.from_datagrams(datagrams), to)) == len(datagrams)
     for number, call in enumerate(calls):
-        assert call.result(30) == [datagram for datagram in datagrams if datagram[0] == number]
+        assert call.result(PATIENCE) == [datagram for datagram in datagrams if datagram[0] == number]
 
 
 @pytest.mark.usefixtures("namespace")
@@ -76,7 +79,7 @@ class TestOnLoopback:
                 RawLink(253, filter=program)
 
     @pytest.mark.parametrize(("version", "offset"), [(4, 20), (6, 0)])
-    def test_a_swap_lets_nothing_old_through(self, version, offset):
+    def test_a_swap_lets_nothing_old_through(self, version, offset, settle):
         here = IPAddr(IP("127.0.0.1" if version == 4 else "::1"))
         with (
             RawLink(253, version=version, local=here, filter=accept_first_byte(1, offset)) as link,
@@ -86,6 +89,7 @@ class TestOnLoopback:
             def send(*firsts):
                 datagrams = [bytes([first, index]) for index, first in enumerate(firsts)]
                 sender.send(Transmit(Batch.from_datagrams(datagrams), here))
+                settle()
 
             send(1, 2, 1, 2)
             link.set_filter(accept_first_byte(2, offset))
@@ -95,14 +99,15 @@ class TestOnLoopback:
             assert link.stats().received == 2
 
     @pytest.mark.parametrize(("version", "offset"), [(4, 20), (6, 0)])
-    def test_a_swap_holds_for_single_datagrams_too(self, version, offset, monkeypatch):
+    def test_a_swap_holds_for_single_datagrams_too(self, version, offset, monkeypatch, settle):
         here = IPAddr(IP("127.0.0.1" if version == 4 else "::1"))
         with RawSocket(253, version=version, local=here, filter=accept_first_byte(1, offset)) as sock:
             for first in (b"\1old", b"\2no", b"\1old"):
                 sock.send(first, here)
+            settle()
             sock.set_filter(accept_first_byte(2, offset))
             sock.send(b"\2new", here)
-            sock.set_deadline(5)
+            sock.set_deadline(PATIENCE)
             assert sock.receive().payload == b"\2new"
             assert sock.receive_nowait() is None
             assert (sock.stats().received, sock.stats().filtered) == (1, 2)
@@ -110,7 +115,7 @@ class TestOnLoopback:
             assert sock.receive_nowait() is None
             assert sock._link._screen is None
 
-    def test_a_swap_keeps_what_both_let_through(self):
+    def test_a_swap_keeps_what_both_let_through(self, settle):
         here = IPAddr(IP("127.0.0.1"))
         accept_all = assemble("ret #-1")
         with (
@@ -119,6 +124,7 @@ class TestOnLoopback:
         ):
             datagrams = [bytes([i % 3]) for i in range(300)]
             sender.send(Transmit(Batch.from_datagrams(datagrams), here, 2))
+            settle()
             link.set_filter(accept_first_byte(1, 20))
             got = [(bytes(d), b.source, set(b.ecn.tolist())) for b in link.receive() for d in b]
             assert {source for _, source, _ in got} == {here}
@@ -134,21 +140,25 @@ class TestOnLoopback:
                 assert not link.receive()
                 assert (link._screen is not None) is expected
 
-    def test_taking_the_filter_off(self):
+    def test_taking_the_filter_off(self, settle):
         here = IPAddr(IP("127.0.0.1"))
         with RawLink(253, local=here, filter=assemble("ret #0")) as link:
             link.send(Transmit(Batch.from_datagrams([b"no"]), here))
+            settle()
             link.set_filter(None)
             link.set_filter(None)
             link.send(Transmit(Batch.from_datagrams([b"yes"]), here))
+            settle()
             assert receive_all(link) == [b"yes"]
 
-    def test_udp_swaps_too(self):
+    def test_udp_swaps_too(self, settle):
         here = UDPAddr(IP("127.0.0.1"), 0)
         with UDPLink(here, filter=accept_first_byte(1, 8)) as link, UDPLink(here) as sender:
             sender.send(Transmit(Batch.from_datagrams([b"\1a", b"\2b", b"\1c"]), link.local_addr))
+            settle()
             link.set_filter(accept_first_byte(2, 8))
             sender.send(Transmit(Batch.from_datagrams([b"\1d", b"\2e"]), link.local_addr))
+            settle()
             assert receive_all(link) == [b"\2e"]
             assert link.stats().filtered == 2
 

@@ -15,7 +15,7 @@ def arrived(link, count):
     """The next ``count`` datagrams, as one batch where they came as one."""
     batches = []
     while sum(map(len, batches)) < count:
-        assert select.select([link.fileno()], [], [], 20)[0], "nothing comes"
+        assert select.select([link.fileno()], [], [], 60)[0], "nothing comes"
         batches += [
             ReceivedBatch(
                 batch.head.copy(), batch.head_lengths, source=batch.source,

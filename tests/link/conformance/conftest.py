@@ -133,7 +133,7 @@ WIRED_KINDS = {
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.netns) for name in (*KINDS, *WIRED_KINDS)])
-def kind(request):
+def kind(request, one_processor):
     if request.param in WIRED_KINDS:
         return WIRED_KINDS[request.param](request.getfixturevalue("lab"))
     request.getfixturevalue("namespace")
