@@ -1,6 +1,7 @@
 """A DNS server of the tests' own, on loopback, that misbehaves as told."""
 
 import contextlib
+import dataclasses
 import selectors
 import socket
 import threading
@@ -101,7 +102,7 @@ class FakeDNS:
     def serve_tcp(self):
         connection, _ = self.tcp.accept()
         with connection, contextlib.suppress(OSError):
-            connection.settimeout(5)
+            connection.settimeout(60)
             size = int.from_bytes(connection.recv(2, socket.MSG_WAITALL))
             for one in self.answers(connection.recv(size, socket.MSG_WAITALL), tcp=True):
                 connection.sendall(len(one).to_bytes(2) + one)
@@ -120,16 +121,32 @@ class FakeDNS:
     def wait_asked(self, count):
         """Wait until so many questions have been asked."""
         with self.changed:
-            assert self.changed.wait_for(lambda: len(self.asked) >= count, timeout=20)
+            assert self.changed.wait_for(lambda: len(self.asked) >= count, timeout=60)
 
     def close(self):
         """Stop and close the sockets; from then on the kernel refuses for this server."""
-        if not self.thread.is_alive():
+        if self.udp.fileno() < 0:
             return
         self.waker.send(b"x")
         self.thread.join()
         for one in (self.udp, self.tcp, self.wake, self.waker):
             one.close()
+
+
+@pytest.fixture
+def with_turns():
+    """``with_turns(resolver, seconds)``: the resolver, which waits so long for a server before it asks the next.
+
+    resolv.conf says that, but names no ports. Long turns: however slow the machine, no question is asked again that
+    is being answered. Short ones, under a long deadline: a silent server is passed over soon, and nothing else fails.
+    """
+
+    def change(resolver, seconds):
+        policy = resolver._policy
+        policy._fixed = dataclasses.replace(policy._fixed, timeout=seconds)
+        return resolver
+
+    return change
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def host(lab, tmp_path):
 @pytest.fixture
 def resolver(host):
     """Asks dnsmasq alone; used inside ``with host``."""
-    return Resolver(["127.0.0.1"], hosts=None, search=["example.test"])
+    return Resolver(["127.0.0.1"], hosts=None, search=["example.test"], timeout=600)
 
 
 def test_records_of_every_kind(host, resolver):
@@ -110,10 +110,10 @@ def test_a_truncated_answer_comes_whole_over_tcp(host, resolver):
         assert len(resolver.lookup_ip("many.example.test", "ip4")) == 400
 
 
-def test_a_dead_first_server(host):
+def test_a_dead_first_server(host, with_turns):
     with host, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.2", 53))
-        both = Resolver(["127.0.0.2", "127.0.0.1"], hosts=None, timeout=3.0)
+        both = with_turns(Resolver(["127.0.0.2", "127.0.0.1"], hosts=None, timeout=600), 0.3)
         assert both.lookup_ip("www.example.test", "ip4") == [IP("10.0.0.1")]
         alone = Resolver(["127.0.0.2"], hosts=None, timeout=0.3)
         with pytest.raises(DNSTimeoutError) as caught:
@@ -137,18 +137,18 @@ def test_a_server_that_is_not_there(host):
     assert caught.value.is_temporary
 
 
-def test_a_server_that_answers_late(host, fake_dns):
+def test_a_server_that_answers_late(host, fake_dns, with_turns):
     with host:
         late = fake_dns(zone={("www.example.test.", "A"): ["www.example.test. 60 A 10.9.9.9"]})
         late.answer = late.hold
         with pytest.raises(DNSTimeoutError):
             Resolver([late.address], hosts=None, timeout=0.3).lookup_ip("www.example.test", "ip4")
         # Before the deadline dnsmasq is asked as well, and whoever answers first is heard.
-        both = Resolver([late.address, "127.0.0.1"], hosts=None, timeout=3.0)
+        both = with_turns(Resolver([late.address, "127.0.0.1"], hosts=None, timeout=600), 0.3)
         assert both.lookup_ip("www.example.test", "ip4") == [IP("10.0.0.1")]
 
 
-def test_a_server_that_forges_another_question(host, fake_dns):
+def test_a_server_that_forges_another_question(host, fake_dns, with_turns):
     def forge(query, tcp):
         other = dns.message.make_query("www.example.test", "AAAA", id=query.id)
         answer = dns.message.make_response(other, recursion_available=True)
@@ -157,7 +157,7 @@ def test_a_server_that_forges_another_question(host, fake_dns):
 
     with host:
         forger = fake_dns(answer=forge)
-        both = Resolver([forger.address, "127.0.0.1"], hosts=None, timeout=3.0)
+        both = with_turns(Resolver([forger.address, "127.0.0.1"], hosts=None, timeout=600), 0.3)
         assert both.lookup_ip("www.example.test", "ip4") == [IP("10.0.0.1")]
         with pytest.raises(DNSTimeoutError):
             Resolver([forger.address], hosts=None, timeout=0.3).lookup_ip("www.example.test", "ip4")
@@ -177,9 +177,10 @@ def test_a_server_that_only_ever_truncates(host, fake_dns):
     assert caught.value.is_temporary
 
 
+@pytest.mark.timeout(900)
 def test_thousand_lookups_at_once(host):
     async def lookups():
-        resolver = AsyncResolver(["127.0.0.1"], hosts=None, timeout=60)
+        resolver = AsyncResolver(["127.0.0.1"], hosts=None, timeout=800)
         return await asyncio.gather(*[resolver.lookup_ip(f"n{i}.example.test", "ip4") for i in range(1000)])
 
     with host:
@@ -222,7 +223,7 @@ def lines(done):
     ],
 )
 def test_command_prints_what_dig_prints(host, rdtype, name):
-    options = {"capture_output": True, "text": True, "timeout": 60}
+    options = {"capture_output": True, "text": True, "timeout": 100}
     ours = lines(host.run([*CLI, "-s", "127.0.0.1", "-t", rdtype, name], **options))
     theirs = lines(host.run(["dig", "+short", "@127.0.0.1", name, rdtype], **options))
     assert theirs
@@ -232,7 +233,7 @@ def test_command_prints_what_dig_prints(host, rdtype, name):
 
 @pytest.mark.skipif(shutil.which("dig") is None, reason="dig is not installed (Debian: bind9-dnsutils)")
 def test_command_prints_the_names_that_dig_prints(host):
-    options = {"capture_output": True, "text": True, "timeout": 60}
+    options = {"capture_output": True, "text": True, "timeout": 100}
     for address in ("10.0.0.1", "2001:db8::1"):
         theirs = lines(host.run(["dig", "+short", "@127.0.0.1", "-x", address], **options))
         assert (
@@ -250,7 +251,7 @@ def system(host, tmp_path):
 
     def run(*argv):
         wrapped = ["unshare", "--mount", "sh", "-c", script, str(conf), *argv]
-        return host.run(wrapped, capture_output=True, text=True, timeout=60)
+        return host.run(wrapped, capture_output=True, text=True, timeout=100)
 
     if run("true").returncode:
         pytest.skip("a mount of its own for resolv.conf is not allowed here")

@@ -146,9 +146,9 @@ def compare_with_kernel(seed, filters, packets):
 
     rng = random.Random(seed)
     sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    receiver.setblocking(False)
     verdicts = {True: 0, False: 0}
     with sender, receiver:
+        receiver.setblocking(False)
         for _ in range(filters):
             first, second = random_match(rng), random_match(rng)
             condition = rng.choice((first, first, Not(first), All((first, Not(second)))))

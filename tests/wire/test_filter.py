@@ -198,7 +198,7 @@ def _send_and_receive(version):
         RawSocket(253, version=version, local=loopback, filter=_Probe.filter(kind=1)) as receiver,
         RawSocket(253, version=version, local=loopback) as sender,
     ):
-        receiver.set_deadline(5)
+        receiver.set_deadline(60)
         for kind, text in ((2, b"one"), (1, b"two"), (3, b"three"), (1, b"four")):
             sender.send(bytes(_Probe(kind)) + text, loopback)
         return [receiver.receive().payload for _ in range(2)]

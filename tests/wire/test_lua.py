@@ -59,7 +59,7 @@ def dissect(tmp_path):
             [*command, "-T", "json", "--no-duplicate-keys", *options],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=100,
             env=environment,
             check=False,
         )
@@ -188,7 +188,7 @@ def test_the_tree_reads_well(dissect, tmp_path):
         ["tshark", "-X", f"lua_script:{tmp_path / 'made.lua'}", "-r", str(tmp_path / "run.pcapng"), "-V"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=True,
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
     ).stdout
@@ -204,7 +204,7 @@ def test_the_tree_reads_well(dissect, tmp_path):
         ["tshark", "-X", f"lua_script:{tmp_path / 'made.lua'}", "-r", str(tmp_path / "run.pcapng")],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=True,
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
     ).stdout

@@ -353,7 +353,7 @@ def test_tshark_reads_the_same_packets(tmp_path):
         ["tshark", "-r", str(path), "-T", "json", *wanted],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=True,
     )
     rows = [item["_source"]["layers"] for item in json.loads(run.stdout)]
