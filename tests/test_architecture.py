@@ -8,25 +8,31 @@ import functools
 import importlib
 import re
 import tomllib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import rawproto
-import rawproto.wire
+from tests import stubs
 
-ROOT = Path(__file__).resolve().parent.parent
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROOT = stubs.ROOT
+HOMES = stubs.homes("rawproto")
 
 # What each room may import at all, besides itself: "architecture.md", the table of rooms.
-_FLOOR_5 = {"errors", "addr", "resolve", "wire", "protocol", "rsp", "link"}
+_GROUND = {"_face", "errors"}
+_FLOOR_5 = _GROUND | {"addr", "resolve", "wire", "protocol", "rsp", "link"}
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
-    "addr": {"errors"},
-    "resolve": {"errors", "addr"},
-    "wire": {"errors", "addr"},
-    "protocol": {"errors", "addr", "wire"},
-    "rsp": {"errors", "addr", "wire", "protocol"},
-    "link": {"errors", "addr", "wire"},
+    "_face": set(),
+    "addr": _GROUND,
+    "resolve": _GROUND | {"addr"},
+    "wire": _GROUND | {"addr"},
+    "protocol": _GROUND | {"addr", "wire"},
+    "rsp": _GROUND | {"addr", "wire", "protocol"},
+    "link": _GROUND | {"addr", "wire"},
     "net": _FLOOR_5,
     "lab": _FLOOR_5,
     "aio": {"errors", "net"},
@@ -121,11 +127,7 @@ def imports_of(module: str, path: Path) -> list[Arrow]:
 def resolve_export(target: str) -> str:
     """``rawproto.IP`` stands for what its room defines: ``rawproto.addr.IP``."""
     front, _, name = target.rpartition(".")
-    if front == "rawproto":
-        for room, names in rawproto._ROOMS.items():
-            if name in names:
-                return f"{room}.{name}"
-    return target
+    return f"{HOMES[name]}.{name}" if front == "rawproto" and name in HOMES else target
 
 
 def room_of(target: str) -> str | None:
@@ -286,32 +288,28 @@ def _exports_of_stub(path: Path) -> set[tuple[str, str]]:
     return found
 
 
-def test_lazy_tables_equal_the_stubs_for_type_checkers() -> None:
-    tables = {
-        ROOT / "rawproto" / "__init__.pyi": {("rawproto", "aio"), *_pairs(rawproto._ROOMS, "")},
-        ROOT / "rawproto" / "wire" / "__init__.pyi": _pairs(rawproto.wire._NAMES, "rawproto.wire."),
-    }
-    for path, table in tables.items():
-        assert table == _exports_of_stub(path), "run: python tests/stubs.py"
+@pytest.mark.parametrize("package", stubs.packages())
+def test_type_checkers_see_the_names_of_a_lazy_package(package: str) -> None:
+    table = {(module, name) for name, module in stubs.homes(package).items()}
+    assert table == _exports_of_stub(stubs.path_of(package)), "run: python tests/stubs.py"
 
 
-def _pairs(table: dict[str, tuple[str, ...]], front: str) -> set[tuple[str, str]]:
-    pairs = [(front + module, name) for module, names in table.items() for name in names]
-    assert len({name for _, name in pairs}) == len(pairs), "a name stands in two places"
-    return set(pairs)
+@pytest.mark.parametrize("package", stubs.packages())
+def test_the_table_of_a_lazy_package_is_sorted(package: str) -> None:
+    table: dict[str, str] = importlib.import_module(package)._HOMES
+    assert list(table) == sorted(table)
+    for names in table.values():
+        assert names.split() == sorted(names.split())
 
 
-def test_lazy_table_is_sorted() -> None:
-    assert list(rawproto._ROOMS) == sorted(rawproto._ROOMS)
-    for names in rawproto._ROOMS.values():
-        assert list(names) == sorted(names)
-
-
-@pytest.mark.parametrize("name", rawproto.__all__)
-def test_every_export_is_there_and_public_in_its_room(name: str) -> None:
-    room = importlib.import_module(rawproto._MODULE_OF[name])
-    assert name in room.__all__
-    assert getattr(rawproto, name) is getattr(room, name)
+@pytest.mark.parametrize("package", stubs.packages())
+def test_every_name_of_a_lazy_package_is_there_and_public_in_its_home(package: str) -> None:
+    face = importlib.import_module(package)
+    for name in face.__all__:
+        home = importlib.import_module(stubs.homes(package)[name])
+        assert name in home.__all__
+        assert getattr(face, name) is getattr(home, name)
+        assert name in dir(face)
 
 
 def test_no_export_has_the_name_of_a_module_beside_it() -> None:
