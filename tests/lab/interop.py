@@ -174,13 +174,19 @@ def content(size: int) -> bytes:
     return random.Random(size).randbytes(size)
 
 
-def check_seen(name: str, watched: Watched | None, accepted: int, files: int) -> None:
-    """What must have been seen on the link, beyond that every file arrived."""
+def check_seen(
+    name: str, watched: Watched | None, accepted: int, files: int, *, real_time: bool = False
+) -> None:
+    """What must have been seen on the link, beyond that every file arrived.
+
+    In real time a packet may be repeated because a machine was too busy to answer it.
+    """
     assert accepted == files
     if watched is None:
         return
     if name == "handshake":
-        assert (watched.kinds["SYN"], watched.kinds["COOKIE"], watched.kinds["CONFIRM"]) == (1, 1, 1)
+        kinds = {watched.kinds[kind] for kind in ("SYN", "COOKIE", "CONFIRM")}
+        assert min(kinds) >= 1 if real_time else kinds == {1}
     elif name == "longrtt":
         assert watched.kinds["SYN"] >= 2
     elif name == "retry":

@@ -38,12 +38,13 @@ def run_ping(host: Host, *command: str) -> str:
 @pytest.mark.parametrize("version", [4, 6])
 def test_delay_by_kernel_ping(lab: Lab, ping: str, version: int) -> None:
     a, b = lab.hosts("a", "b")
-    lab.link(a, b, forward={"delay": "30ms"}, backward={"delay": "10ms"})
+    # Long, so that 5 % are more than a slow machine needs to wake up four processes.
+    lab.link(a, b, forward={"delay": "150ms"}, backward={"delay": "50ms"})
     said = run_ping(a, ping, f"-{version}", "-c", "40", "-i", "0.02", "-q", b.address(version))
     found = re.search(r"= ([0-9.]+)/", said)
     assert found, said
-    assert float(found[1]) == NEAR(40, rel=0.05)
-    assert float(found[1]) >= 40
+    # The relay sends 50 us early each way, for what sending takes.
+    assert 199.9 <= float(found[1]) <= 210
 
 
 def echoes_counted(host: Host) -> int:
@@ -63,9 +64,12 @@ def test_loss_by_kernel_ping(lab: Lab, ping: str) -> None:
     said = run_ping(a, ping, "-c", "10000", "-f", "-l", "100", "-q", b.address())
     found = re.search(r"(\d+) packets transmitted", said)
     assert found, said
-    sent, came = int(found[1]), echoes_counted(b)
+    sent = int(found[1])
+    # ping does not wait long for its last echoes.
+    while (stats := link.stats(toward=b)).received < sent or stats.waiting:
+        time.sleep(0.01)
+    came = echoes_counted(b)
     assert (sent - came) / sent == NEAR(0.1, rel=0.05)
-    stats = link.stats(toward=b)
     assert (stats.received, stats.lost) == (sent, sent - came)
 
 
@@ -89,7 +93,7 @@ def tcp_rate(a: Host, b: Host, size: int) -> float:
                 if not begin and got >= size // 2:
                     begin, first = time.monotonic(), got
             elapsed = time.monotonic() - begin
-        sending.result(timeout=30)
+        sending.result(timeout=60)
     # 52 bytes of IP and TCP headers with timestamps for each 1448 of payload.
     return (got - first) * 8 / elapsed / 1e6 * 1500 / 1448
 
@@ -97,9 +101,8 @@ def tcp_rate(a: Host, b: Host, size: int) -> float:
 def test_rate_by_kernel_tcp(lab: Lab) -> None:
     a, b = lab.hosts("a", "b")
     lab.link(a, b, rate="20mbit", delay="2ms", limit=100)
-    rates = []
-    for _ in range(5):
+    # A pause of the reader or the sender makes one of the rates too high or too low, never right.
+    rates: list[float] = []
+    while len(rates) < 10 and NEAR(20, rel=0.05) not in rates:
         rates.append(tcp_rate(a, b, 2_500_000))
-        if rates[-1] == NEAR(20, rel=0.05):
-            break
-    assert max(rates) == NEAR(20, rel=0.05), rates
+    assert NEAR(20, rel=0.05) in rates

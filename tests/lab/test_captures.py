@@ -25,7 +25,7 @@ def send(a, b):
     with a:
         near = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with near, far:
-        far.settimeout(10)
+        far.settimeout(60)
         far.bind((b.address(), 0))
         near.sendto(b"the one datagram", far.getsockname())
         far.recv(100)
@@ -56,7 +56,7 @@ def run_pytest(folder: Path, *words: str) -> str:
         text=True,
         check=False,
         cwd=folder,
-        timeout=100,
+        timeout=500,
     )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "2 failed, 1 passed" in done.stdout
@@ -91,7 +91,7 @@ def test_a_capture_ends_at_its_limit(tmp_path: Path) -> None:
         with a:
             near = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with near, far:
-            far.settimeout(10)
+            far.settimeout(60)
             far.bind((b.address(), 0))
             for _ in range(20):
                 near.sendto(bytes(400), far.getsockname())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -19,25 +18,6 @@ pytestmark = pytest.mark.netns
 def _standing() -> str:
     """The network namespace of this thread."""
     return str(Path("/proc/thread-self/ns/net").readlink())
-
-
-def _udp(version: int) -> socket.socket:
-    made = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
-    made.settimeout(5)
-    return made
-
-
-@pytest.mark.parametrize("version", [4, 6])
-def test_datagrams_cross_a_link_at_once_in_both_families(lab: Lab, version: int) -> None:
-    a, b = lab.hosts("a", "b")
-    lab.link(a, b)
-    with b, _udp(version) as receiver:
-        receiver.bind((b.address(version), 0))
-        with a, _udp(version) as sender:
-            sender.sendto(b"hello", (b.address(version), receiver.getsockname()[1]))
-            data, source = receiver.recvfrom(100)
-    assert data == b"hello"
-    assert source[0] == a.address(version)
 
 
 def test_addresses_are_those_of_the_plan_or_those_asked_for(lab: Lab) -> None:
@@ -137,7 +117,7 @@ def test_a_call_can_be_waited_for_in_part_and_ended(lab: Lab) -> None:
         call.result(timeout=0.01)
     assert call.poll() is None
     os.write(write, b"x")
-    assert call.result(timeout=10) == b"x"
+    assert call.result(timeout=60) == b"x"
     assert call.wait() == 0
     hanging = a.start(os.read, read, 1)
     hanging.kill()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.netns
 
+LIMIT = 500.0
+"""Seconds that anything may take here; what the runner allows is held to in virtual time."""
+
 NAMES = (
     "handshake", "transfer", "longrtt", "multiplexing", "retry", "blackhole", "ecn", "amplificationlimit",
     "handshakeloss", "transferloss", "handshakecorruption", "transfercorruption", "ipv6",
@@ -27,8 +30,8 @@ NAMES = (
 class Server:
     """Answers requests, eight bytes that say how many are wanted, each connection in a thread."""
 
-    def __init__(self, listener: rawproto.Listener, content: Callable[[int], bytes], limit: float) -> None:
-        self._listener, self._content, self._limit = listener, content, limit
+    def __init__(self, listener: rawproto.Listener, content: Callable[[int], bytes]) -> None:
+        self._listener, self._content = listener, content
         self.accepted: list[rawproto.Conn] = []
         self._threads: list[threading.Thread] = []
         self._thread = threading.Thread(target=self._serve)
@@ -46,7 +49,7 @@ class Server:
 
     def _answer(self, conn: rawproto.Conn) -> None:
         with conn:
-            conn.set_deadline(self._limit)
+            conn.set_deadline(LIMIT)
             conn.write(self._content(int.from_bytes(conn.read_exactly(8), "big")))
 
     def close(self) -> None:
@@ -59,30 +62,39 @@ class Server:
 def serving(host: Any, condition: Any, cases: Any, address: str) -> Iterator[Server]:
     with host:
         listener = rawproto.listen(condition.network, address, config=condition.config)
-    server = Server(listener, cases.content, condition.limit)
+    server = Server(listener, cases.content)
     try:
         yield server
     finally:
         server.close()
 
 
+def ask(host: Any, condition: Any, address: str, size: int) -> rawproto.Conn:
+    """A connection on which a file was asked for."""
+    with host:
+        conn = rawproto.dial(condition.network, address, timeout=LIMIT, config=condition.config)
+    conn.set_deadline(LIMIT)
+    conn.write(size.to_bytes(8, "big"))
+    conn.close_write()
+    return conn
+
+
+def rest_of(conn: rawproto.Conn) -> bytes:
+    """What is still to come."""
+    got = bytearray()
+    while data := conn.read():
+        got += data
+    return bytes(got)
+
+
 def fetch(host: Any, condition: Any, address: str, size: int) -> bytes:
     """One file, over a connection of its own."""
-    with host:
-        conn = rawproto.dial(condition.network, address, timeout=condition.limit, config=condition.config)
-    with conn:
-        conn.set_deadline(condition.limit)
-        conn.write(size.to_bytes(8, "big"))
-        conn.close_write()
-        got = bytearray()
-        while data := conn.read():
-            got += data
-        return bytes(got)
+    with ask(host, condition, address, size) as conn:
+        return rest_of(conn)
 
 
 def fetch_all(host: Any, condition: Any, address: str, cases: Any) -> None:
     """Every file of a condition, compared."""
-    begin = time.monotonic()
     with ThreadPoolExecutor(min(condition.together, 32)) as pool:
         for size, got in zip(
             condition.files,
@@ -90,15 +102,18 @@ def fetch_all(host: Any, condition: Any, address: str, cases: Any) -> None:
             strict=True,
         ):
             assert got == cases.content(size)
-    assert time.monotonic() - begin < condition.limit
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", NAMES)
 def test_condition(name: str, lab: Any, load_interop: Any, request: pytest.FixtureRequest) -> None:
     cases = load_interop
     condition = cases.CONDITIONS[name]
     if not request.config.getoption("--long"):
         condition = condition.shortened()
+    # Chance meets other packets in every run here: it must not decide whether a dialer has tried often enough.
+    patient = dataclasses.replace(condition.config, handshake_timeout=LIMIT)
+    condition = dataclasses.replace(condition, config=patient)
     a, b = lab.hosts("a", "b")
     link = lab.link(a, b, seed=7, **cases.BASE | condition.words)
     watched = cases.Watched("b") if condition.watch else None
@@ -113,12 +128,13 @@ def test_condition(name: str, lab: Any, load_interop: Any, request: pytest.Fixtu
     host = f"[{b.address(6)}]" if condition.network == "rsp6" else b.address(4)
     with serving(b, condition, cases, f"{host}:{cases.PORT}") as server:
         fetch_all(a, condition, f"{host}:{cases.PORT}", cases)
-    cases.check_seen(name, watched, len(server.accepted), len(condition.files))
+    cases.check_seen(name, watched, len(server.accepted), len(condition.files), real_time=True)
     if name == "ecn":
         assert 2 in marks
         assert 3 not in marks
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("what", ["rebind-port", "rebind-addr"])
 def test_rebinding(what: str, lab: Any, load_interop: Any, request: pytest.FixtureRequest) -> None:
     """A NAT before the client, made of stateless nft rules, that changes its mind."""
@@ -127,8 +143,10 @@ def test_rebinding(what: str, lab: Any, load_interop: Any, request: pytest.Fixtu
     cases = load_interop
     udp = what == "rebind-port"
     network = "rsp+udp4" if udp else "rsp4"
-    long = request.config.getoption("--long")
-    condition = cases.Condition(((10 if long else 2) * cases.MB,), network=network)
+    size = (10 if request.config.getoption("--long") else 2) * cases.MB
+    # With a small window most of the file is still to come when a quarter has been read, however long a pause is.
+    config = rawproto.RSPConfig(initial_window=size // 16, receive_window=size // 8)
+    condition = cases.Condition((size,), network=network, config=config)
     a, b = lab.hosts("a", "b")
     addresses = [f"10.0.0.{host}/24" for host in (1, 11, 12, 13)]
     link = lab.link(a, b, a_addresses=addresses, b_addresses=["10.0.0.2/24"], seed=7, **cases.BASE)
@@ -137,7 +155,7 @@ def test_rebinding(what: str, lab: Any, load_interop: Any, request: pytest.Fixtu
         if udp:
             rules = (
                 f"add rule ip nat out udp dport {cases.PORT} udp sport set {20_000 + turn}; "
-                f"add rule ip nat in udp dport {20_000 + turn} udp dport set {ports[0]}"
+                f"add rule ip nat in udp dport {20_000 + turn} udp dport set {port}"
             )
         else:
             rules = (
@@ -158,18 +176,16 @@ def test_rebinding(what: str, lab: Any, load_interop: Any, request: pytest.Fixtu
         return False
 
     link.drop(when=see, toward=b, count=None)
-    ports: list[int] = []
-    with serving(b, condition, cases, f"10.0.0.2:{cases.PORT}") as server, ThreadPoolExecutor(1) as pool:
-        fetching = pool.submit(fetch_all, a, condition, f"10.0.0.2:{cases.PORT}", cases)
-        wait = 1.0 if long else 0.3
+    with (
+        serving(b, condition, cases, f"10.0.0.2:{cases.PORT}") as server,
+        ask(a, condition, f"10.0.0.2:{cases.PORT}", size) as conn,
+    ):
+        got = conn.read_exactly(size // 4)
+        port = server.accepted[0].remote_addr.port  # before any NAT
         for turn in (1, 2):
-            deadline = time.monotonic() + wait
-            while time.monotonic() < deadline and not fetching.done():
-                time.sleep(0.01)
-            ports.append(server.accepted[0].remote_addr.port)
-            del ports[1:]
             rebind(turn)
-            wait = 5.0 if long else 0.6
-        fetching.result(timeout=60)
-        assert len(server.accepted) == 1
-        assert len(seen) == 3
+            got += conn.read_exactly(size // 4)
+        got += rest_of(conn)
+    assert got == cases.content(size)
+    assert len(server.accepted) == 1
+    assert len(seen) == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,8 @@ import rawproto
 from rawproto import RSPConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from rawproto import Host, Lab
 
 pytestmark = pytest.mark.netns
@@ -31,7 +34,7 @@ def serve(ready: int) -> None:
         os.write(ready, b"r")
         conn = listener.accept()
         with conn:
-            conn.set_deadline(60)
+            conn.set_deadline(100)
             for _ in range(SIZE // len(PIECE)):
                 conn.write(PIECE)
             conn.close_write()
@@ -41,10 +44,24 @@ def serve(ready: int) -> None:
 def start_server(host: Host) -> Any:
     is_ready, ready = os.pipe()
     server = host.start(serve, ready)
-    os.read(is_ready, 1)
-    os.close(is_ready)
-    os.close(ready)
+    os.close(ready)  # so that a server that fails ends the wait
+    try:
+        if not os.read(is_ready, 1):
+            server.result()
+    finally:
+        os.close(is_ready)
     return server
+
+
+@contextmanager
+def later(seconds: float, act: Callable[..., Any], *args: Any) -> Iterator[None]:
+    """Have something done while the block goes on, and done before it is left."""
+    timer = threading.Timer(seconds, act, args)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
 
 
 @pytest.fixture
@@ -58,19 +75,17 @@ def test_i5_a_server_that_is_stopped_and_goes_on(pair: tuple[Host, Host]) -> Non
     a, b = pair
     server = start_server(b)
     with a:
-        conn = rawproto.dial("rsp4", f"{b.address()}:7", timeout=20)
+        conn = rawproto.dial("rsp4", f"{b.address()}:7", timeout=60)
     with conn:
-        conn.set_deadline(60)
+        conn.set_deadline(100)
         got = len(conn.read_exactly(SIZE // 4))
         os.kill(server.pid, signal.SIGSTOP)
-        waker = threading.Timer(2.0, os.kill, (server.pid, signal.SIGCONT))
-        waker.start()
-        while data := conn.read():
-            got += len(data)
-        waker.join()
+        with later(2.0, os.kill, server.pid, signal.SIGCONT):
+            while data := conn.read():
+                got += len(data)
         conn.close_write()
     assert got == SIZE // len(PIECE) * len(PIECE)
-    server.result(timeout=30)
+    server.result(timeout=100)
     server.wait()
 
 
@@ -78,10 +93,11 @@ def test_i6_a_server_that_is_killed(pair: tuple[Host, Host]) -> None:
     a, b = pair
     server = start_server(b)
     with a:
-        config = RSPConfig(keepalive=0.5, idle_timeout=2)
-        conn = rawproto.dial("rsp4", f"{b.address()}:7", timeout=20, config=config)
+        # As little patience as a busy machine allows: it must not end before the server does.
+        config = RSPConfig(keepalive=2, idle_timeout=12)
+        conn = rawproto.dial("rsp4", f"{b.address()}:7", timeout=60, config=config)
     with conn:
-        conn.set_deadline(60)
+        conn.set_deadline(100)
         conn.read_exactly(SIZE // 8)
         os.kill(server.pid, signal.SIGKILL)
         server.wait()
@@ -97,17 +113,15 @@ def test_i9_a_cable_that_is_pulled(lab: Lab, seconds: float) -> None:
     link = lab.link(a, b)
     server = start_server(b)
     with a:
-        conn = rawproto.dial("rsp4", f"{b.address()}:7", timeout=20)
+        conn = rawproto.dial("rsp4", f"{b.address()}:7", timeout=60)
     with conn:
-        conn.set_deadline(60)
+        conn.set_deadline(100)
         got = len(conn.read_exactly(SIZE // 4))
         link.down()
-        plugged = threading.Timer(seconds, link.up)
-        plugged.start()
-        while data := conn.read():
-            got += len(data)
-        plugged.join()
+        with later(seconds, link.up):
+            while data := conn.read():
+                got += len(data)
         conn.close_write()
     assert got == SIZE // len(PIECE) * len(PIECE)
-    server.result(timeout=30)
+    server.result(timeout=100)
     server.wait()

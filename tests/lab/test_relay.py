@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -36,7 +37,8 @@ class Wire:
         with b:
             self.far = socket.socket(socket.AF_INET, socket.SOCK_RAW, PROTOCOL)
         for end in (self.near, self.far):
-            end.settimeout(10)
+            end.settimeout(60)
+            # A packet that finds no room here is answered as if nobody listened.
             end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
 
     def send(self, *payloads: bytes) -> None:
@@ -50,9 +52,19 @@ class Wire:
     def receive(self, count: int) -> list[bytes]:
         return [self.far.recv(65_535)[20:] for _ in range(count)]
 
-    def close(self) -> None:
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.near.close()
         self.far.close()
+
+
+def counted(link: Any, toward: Host, **wanted: int) -> Any:
+    """The counters of a direction, once they have come to what is wanted: a packet comes a little after it is sent."""
+    while any(getattr(stats := link.stats(toward=toward), name) < value for name, value in wanted.items()):
+        time.sleep(0.001)
+    return stats
 
 
 @pytest.fixture
@@ -62,15 +74,8 @@ def pair(lab: Lab) -> list[Host]:
 
 @pytest.fixture
 def wire_of(pair: list[Host]) -> Iterator[Any]:
-    made: list[Wire] = []
-
-    def open_wire() -> Wire:
-        made.append(Wire(*pair))
-        return made[-1]
-
-    yield open_wire
-    for wire in made:
-        wire.close()
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(Wire(*pair))
 
 
 def test_the_lab_says_what_it_used(lab: Lab, pair: list[Host]) -> None:
@@ -103,30 +108,28 @@ def test_equal_seeds_make_equal_decisions() -> None:
         with Lab() as other:
             a, b = other.hosts("a", "b")
             link = other.link(a, b, loss=0.1, reorder=0.05, duplicate=0.05, corrupt=0.05, seed=seed)
-            wire = Wire(a, b)
-            for number in range(300):
-                wire.send(number.to_bytes(4, "big"))
-            while link.stats(toward=b).received < 300:
-                time.sleep(0.001)
+            with Wire(a, b) as wire:
+                for number in range(300):
+                    wire.send(number.to_bytes(4, "big"))
+                counted(link, b, received=300)
+                assert len(link.decisions(a)) == 0
             digests.append(link.decisions(b).digest(300))
-            assert len(link.decisions(a)) == 0
-            wire.close()
     assert digests[0] == digests[1] != digests[2]
 
 
 def test_counters_agree_with_what_arrives(lab: Lab, pair: list[Host], wire_of: Any) -> None:
     a, b = pair
     link = lab.link(
-        a, b, delay="2ms", loss=0.05, reorder=0.05, duplicate=0.05, corrupt=0.05, seed=3, backward={"loss": 0}
+        a, b, delay="2ms", loss=0.05, reorder=0.05, reorder_hold="20ms", duplicate=0.05, corrupt=0.05, seed=3
     )
     wire = wire_of()
     sent = [number.to_bytes(4, "big") * 50 for number in range(1000)]
+    arrived: list[bytes] = []
     for start in range(0, 1000, 50):
         wire.send(*sent[start : start + 50])
-    while link.stats(toward=b).received < 1000 or link.stats(toward=b).waiting:
-        time.sleep(0.001)
-    stats = link.stats(toward=b)
-    arrived = wire.receive(stats.delivered)
+        while (stats := counted(link, b, received=start + 50)).waiting:
+            time.sleep(0.001)
+        arrived += wire.receive(stats.delivered - len(arrived))  # no more than the socket has room for
     assert stats.received == 1000
     assert stats.delivered + stats.dropped == 1000 + stats.duplicated
     assert stats.kernel_dropped == stats.no_room == stats.send_refused == 0
@@ -158,7 +161,7 @@ def test_kernel_tcp_crosses_a_bad_link_intact(lab: Lab, pair: list[Host]) -> Non
         connection, _ = listener.accept()
         with connection:
             got = b"".join(iter(lambda: connection.recv(1 << 16), b""))
-    call.result(timeout=30)
+    call.result(timeout=60)
     assert got == data
     assert link.stats(toward=b).too_big == 0
     assert link.stats(toward=b).received_bytes / link.stats(toward=b).received < 1500
@@ -173,7 +176,7 @@ def test_ipv6_crosses_too(lab: Lab, pair: list[Host]) -> None:
     a, b = pair
     link = lab.link(a, b, delay="1ms", seed=1)
     with b, socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as far:
-        far.settimeout(10)
+        far.settimeout(60)
         far.bind((b.address(6), 0))
         with a, socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as near:
             near.sendto(b"six", far.getsockname())
@@ -210,9 +213,12 @@ def test_packets_are_delayed_copied_changed_and_held(lab: Lab, pair: list[Host],
     a, b = pair
     link = lab.link(a, b, seed=1)
     wire = wire_of()
-    link.delay("20ms", nth=1, toward=b)
+    link.delay("200ms", nth=1, toward=b)
+    begin = time.monotonic()
     wire.send(b"1", b"2")
-    assert wire.receive(2) == [b"2", b"1"]
+    in_time = time.monotonic() - begin < 0.2  # else nothing was there to overtake
+    assert wire.receive(2) == [b"2", b"1"] or not in_time
+    assert time.monotonic() - begin >= 0.1999
     link.duplicate(times=2, toward=b)
     wire.send(b"3", b"4")
     assert wire.receive(4) == [b"3", b"3", b"3", b"4"]
@@ -245,11 +251,13 @@ def test_a_link_changes_while_it_runs(lab: Lab, pair: list[Host], wire_of: Any) 
     link = lab.link(a, b, seed=1, loss=1)
     wire = wire_of()
     wire.send(b"lost")
+    counted(link, b, lost=1)
     link.heal()
     wire.send(b"1")
     assert wire.receive(1) == [b"1"]
     link.down(toward=b)
     wire.send(b"into the dark")
+    counted(link, b, blackholed=1)
     wire.send_back(b"2")
     assert wire.near.recv(100)[20:] == b"2"
     link.up()
@@ -294,10 +302,9 @@ def test_a_capture_is_whole_when_the_lab_closes(tmp_path: Path) -> None:
     with Lab() as lab:
         a, b = lab.hosts("a", "b")
         lab.link(a, b, seed=1).capture(tmp_path / "wire.pcapng")
-        wire = Wire(a, b)
-        wire.send(b"1")
-        wire.receive(1)
-        wire.close()
+        with Wire(a, b) as wire:
+            wire.send(b"1")
+            wire.receive(1)
     with PcapngReader(tmp_path / "wire.pcapng") as reader:
         assert sum(packet.data[34:] == b"1" for packet in reader) == 2
 

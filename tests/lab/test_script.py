@@ -1,16 +1,25 @@
-"""Scripts: a protocol meets packets written by hand, and every packet it sends is accounted for."""
+"""Scripts: a protocol meets packets written by hand, and every packet it sends is accounted for.
+
+In the simulator, against a protocol on a host of a lab, and against a remote kernel by a raw socket.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import rawproto
 from rawproto import (
+    ICMP,
     ConfigError,
     DatagramProtocol,
     ExpectationError,
     Header,
+    IPAddr,
+    LabError,
+    RawLink,
+    RawSocket,
     RSPConfig,
     Simulation,
     checksum16,
@@ -19,8 +28,11 @@ from rawproto import (
 )
 from rawproto.lab import Script
 from rawproto.rsp import Endpoint
-from rawproto.rsp.header import Ack, Hello, Kind, Reset
+from rawproto.rsp.header import Ack, Data, Hello, Kind, Reset
 from rawproto.rsp.integrity import fill_one
+
+if TYPE_CHECKING:
+    from rawproto import Host, Lab
 
 MS = 1_000_000
 ASK, ANSWER = 1, 2
@@ -34,18 +46,21 @@ class Echo(Header):
 
 
 class Asker(DatagramProtocol):
-    """Asks a question, three times 100 ms apart, until the answer with its number comes; answers others at once."""
+    """Asks a question so many times, 100 ms apart, until the answer with its number comes; answers others at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, peer: Any = None, tries: int = 3) -> None:
         super().__init__()
-        self.peer: Any = None
+        self.peer = peer
         self.tries = 0
+        self._most = tries
+        if peer is not None:
+            self.set_timer(0)
 
     def ask(self, peer: Any, now: int) -> None:
         self.peer = peer
         self.send(bytes(Echo(kind=ASK, tries=self.tries, number=7) / b"?"), peer)
         self.tries += 1
-        self.set_timer(now + 100 * MS if self.tries < 3 else None)
+        self.set_timer(now + 100 * MS if self.tries < self._most else None)
 
     def timer_expired(self, now: int) -> None:
         self.ask(self.peer, now)
@@ -203,3 +218,95 @@ def test_a_dialer_repeats_its_syn_and_confirms(simulation: Simulation, listening
     script.expect(
         Hello, at="10ms", kind=Kind.CONFIRM, connection=OURS, identifier=first.identifier, cookie=b"c" * 16
     )
+
+
+# ---- in real time ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pair(lab: Lab) -> tuple[Host, Host]:
+    a, b = lab.hosts("a", "b")
+    lab.link(a, b)
+    return a, b
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_protocol_on_a_host_of_a_lab(pair: tuple[Host, Host], version: int) -> None:
+    a, b = pair
+
+    def ask(peer: str) -> bytes:
+        with RawLink(253, version=version) as link:
+            answer: bytes = rawproto.run(
+                Asker(IPAddr(peer), tries=2), link, on_event=lambda event: event, timeout=100
+            )
+            return answer
+
+    with Script(b, version=version) as script:
+        asking = a.start(ask, b.address(version))
+        first = script.expect(Echo, kind=ASK, tries=0, payload=b"?", within="60s")
+        assert first.source == IPAddr(a.address(version))
+        script.inject(Echo(kind=ANSWER, number=7, check=1) / b"damaged")
+        again = script.expect(Echo, kind=ASK, tries=1, within="60s")
+        assert again.time > first.time
+        script.inject(Echo(kind=ANSWER, number=7) / b"right")
+        assert asking.result(timeout=100) == b"right"
+        asking.wait()
+        script.expect_nothing("150ms")
+
+
+@pytest.mark.netns
+def test_a_failure_shows_the_steps(pair: tuple[Host, Host]) -> None:
+    a, b = pair
+    with Script(b, a.ip4) as script:
+        script.inject(b"one")
+        with pytest.raises(ExpectationError, match=r"nothing came within 10\.000 ms\n.*inject 6f6e65\non "):
+            script.expect(Echo, within="10ms")
+
+
+@pytest.mark.netns
+def test_rsp_on_a_host_of_a_lab(pair: tuple[Host, Host]) -> None:
+    # The handshake of docs/rsp.md section 3.2 by hand, against the real listener on a raw socket.
+    a, b = pair
+    with a:
+        listener = rawproto.listen("rsp4", ":1200", config=RSPConfig())
+    with listener, Script(b, IPAddr(a.address()), finish=fill_one) as script:
+        hello = {"port": 1200, "source_port": 3000, "max_datagram": 1480, "features": 1, "identifier": 77}
+        script.inject(Hello(kind=Kind.SYN, connection=0, window=65536, **hello))
+        cookie = script.expect(Hello, kind=Kind.COOKIE, connection=77, within="60s").header
+        script.inject(
+            Hello(
+                kind=Kind.CONFIRM, connection=cookie.identifier, window=65536, cookie=cookie.cookie, **hello
+            )
+        )
+        script.expect(Ack, kind=Kind.ACK, connection=77, ranges=0, within="60s")
+        script.ignore(lambda data: data[4] == Kind.ACK)
+        with listener.accept() as conn:
+            script.inject(
+                Data(kind=Kind.DATA, port=1200, connection=cookie.identifier, number=0, offset=0) / b"by hand"
+            )
+            conn.set_deadline(100)
+            assert conn.read_exactly(7) == b"by hand"
+            conn.write(b"answer")
+            script.expect(Data, kind=Kind.DATA, offset=0, payload=b"answer", within="60s")
+            conn.abort()
+
+
+@pytest.mark.netns
+def test_a_remote_kernel_by_a_raw_socket(pair: tuple[Host, Host]) -> None:
+    # In a process of its own, as a program on another machine would: all it has is a socket and an address.
+    a, b = pair
+
+    def ping(remote: str) -> tuple[int, bytes]:
+        with RawSocket(1, remote=IPAddr(remote)) as socket, Script(socket, IPAddr(remote)) as script:
+            script.inject(ICMP(type=8, ident=5, seq=9) / b"payload")
+            answer = script.expect(ICMP, type=0, ident=5, seq=9, payload=b"payload", within="60s")
+            script.expect_nothing("20ms")
+            return answer.header.seq, answer.payload
+
+    assert b.call(ping, a.address(), timeout=100) == (9, b"payload")
+
+
+def test_a_script_cannot_stand_anywhere() -> None:
+    with pytest.raises(LabError, match="not on 'here'"):
+        Script("here")  # type: ignore[arg-type]

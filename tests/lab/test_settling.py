@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +14,8 @@ from rawproto.lab.wiring import Port
 from rawproto.link.rtnetlink import RoutingSocket
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rawproto.lab import Host
 
 pytestmark = pytest.mark.netns
@@ -33,27 +34,17 @@ def takes_what_is_sent_to_it(host: Host) -> bool:
     return all(way is not None and not way.is_unicast for way in ways)
 
 
-def first_packet(a: Host, b: Host, version: int) -> bytes:
-    family = socket.AF_INET6 if version == 6 else socket.AF_INET
-    with b:
-        far = socket.socket(family, socket.SOCK_DGRAM)
-    with a:
-        near = socket.socket(family, socket.SOCK_DGRAM)
-    with far, near:
-        far.settimeout(5)
-        far.bind((b.address(version), 0))
-        near.sendto(b"first", far.getsockname()[:2])
-        return far.recv(10)
-
-
 @pytest.mark.parametrize("relay", [False, True], ids=["veth", "relay"])
-def test_addresses_are_usable_when_the_link_is_there(lab: Lab, relay: bool) -> None:
+def test_addresses_are_usable_when_the_link_is_there(
+    lab: Lab, relay: bool, exchange: Callable[..., str]
+) -> None:
     for number in range(2 if relay else ROUNDS):
         a, b = lab.hosts(f"a{number}", f"b{number}")
         lab.link(a, b, relay=relay)
         assert takes_what_is_sent_to_it(a)
         assert takes_what_is_sent_to_it(b)
-        assert first_packet(a, b, 6) == first_packet(b, a, 4) == b"first"
+        assert exchange(a, b, 6) == a.address(6)
+        assert exchange(b, a, 4) == b.address(4)
 
 
 def test_many_addresses_are_all_usable(lab: Lab) -> None:
@@ -62,32 +53,33 @@ def test_many_addresses_are_all_usable(lab: Lab) -> None:
     assert takes_what_is_sent_to_it(a)
 
 
-def test_a_switch_forwards_the_first_packet(lab: Lab) -> None:
+def test_a_switch_forwards_the_first_packet(lab: Lab, exchange: Callable[..., str]) -> None:
     switch = lab.switch("s")
     hosts = lab.hosts("a", "b", "c")
     for host in hosts:
         lab.link(host, switch)
         assert takes_what_is_sent_to_it(host)
-    assert first_packet(hosts[0], hosts[2], 6) == b"first"
+    assert exchange(hosts[0], hosts[2], 6) == hosts[0].address(6)
 
 
-def test_a_router_passes_on_the_first_packet(lab: Lab) -> None:
+def test_a_router_passes_on_the_first_packet(lab: Lab, exchange: Callable[..., str]) -> None:
     a, b = lab.hosts("a", "b")
     router = lab.router("r")
     lab.link(a, router)
     lab.link(router, b)
     assert takes_what_is_sent_to_it(router)
-    assert first_packet(a, b, 6) == first_packet(b, a, 4) == b"first"
+    assert exchange(a, b, 6) == a.address(6)
+    assert exchange(b, a, 4) == b.address(4)
 
 
-def test_a_cable_put_in_again_is_usable(lab: Lab) -> None:
+def test_a_cable_put_in_again_is_usable(lab: Lab, exchange: Callable[..., str]) -> None:
     a, b = lab.hosts("a", "b")
     link = lab.link(a, b)
     for _ in range(ROUNDS):
         link.down()
         link.up()
         assert takes_what_is_sent_to_it(a)
-    assert first_packet(b, a, 6) == b"first"
+    assert exchange(b, a, 6) == b.address(6)
 
 
 def half_open_cable(a: Host, b: Host) -> tuple[Port, Port]:

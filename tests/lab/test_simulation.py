@@ -102,11 +102,11 @@ def test_a_bad_link_is_overcome(seed: int) -> None:
 def test_a_day_of_idle_time_is_nothing(simulation: Simulation) -> None:
     _, sender, _ = pair(simulation)
     simulation.after("1d", lambda: say(sender, b"good morning"))
-    begin = time.process_time()
+    begin = time.thread_time()
     assert simulation.run(lambda: "done" in sender.events)
     assert simulation.now == 86_400 * S
     # Processor time of this thread alone, and generous: a loop over even a thousandth of the day takes longer.
-    assert time.process_time() - begin < 1
+    assert time.thread_time() - begin < 10
 
 
 def test_the_nth_packet_that_fits(simulation: Simulation) -> None:

@@ -51,7 +51,7 @@ def test_nothing_is_left_behind(end: str, wait_until_left_by_all: Callable[[list
             if end.startswith("SIG"):
                 victim.send_signal(getattr(signal, end))
             # The processes that hold these pipes open must be gone for this to come back.
-            _, errors = victim.communicate(timeout=20)
+            _, errors = victim.communicate(timeout=200)
         finally:
             victim.kill()
     assert wait_until_left_by_all(idents) == []
@@ -79,7 +79,7 @@ def test_the_count_of_everything_is_as_before(
     once()  # what is loaded and opened once and for all is there now
     before = inventory()
     idents = once()
-    assert inventory() == before
+    assert inventory().more_than(before) == {}
     assert wait_until_left_by_all(idents) == []
 
 

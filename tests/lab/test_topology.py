@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,32 +10,15 @@ from rawproto import ConfigError, IPAddr, Lab, LabError, Simulation
 from rawproto.lab import Topology
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
-
-    from rawproto.lab import Host
-
-
-def exchange(a: Host, b: Host, version: int) -> str:
-    """A datagram from a to b and back; gives the source that b saw."""
-    family = socket.AF_INET6 if version == 6 else socket.AF_INET
-    with b:
-        far = socket.socket(family, socket.SOCK_DGRAM)
-    with a:
-        near = socket.socket(family, socket.SOCK_DGRAM)
-    with far, near:
-        far.settimeout(10)
-        near.settimeout(10)
-        far.bind((b.address(version), 0))
-        near.sendto(b"there", (b.address(version), far.getsockname()[1]))
-        _, source = far.recvfrom(10)
-        far.sendto(b"back", source)
-        assert near.recv(10) == b"back"
-        return str(source[0])
 
 
 @pytest.mark.netns
 @pytest.mark.parametrize("version", [4, 6])
-def test_a_switch_joins_its_hosts_in_one_network(lab: Lab, version: int) -> None:
+def test_a_switch_joins_its_hosts_in_one_network(
+    lab: Lab, version: int, exchange: Callable[..., str]
+) -> None:
     switch = lab.switch("s")
     hosts = lab.hosts("a", "b", "c")
     lab.link(hosts[0], switch)
@@ -51,7 +33,7 @@ def test_a_switch_joins_its_hosts_in_one_network(lab: Lab, version: int) -> None
 
 @pytest.mark.netns
 @pytest.mark.parametrize("version", [4, 6])
-def test_routers_pass_on(lab: Lab, version: int) -> None:
+def test_routers_pass_on(lab: Lab, version: int, exchange: Callable[..., str]) -> None:
     a, b = lab.hosts("a", "b")
     one, two = lab.router("r1"), lab.router("r2")
     switch = lab.switch("s")
@@ -93,7 +75,7 @@ rate = "1mbit"
 
 
 @pytest.mark.netns
-def test_one_text_builds_a_lab(lab: Lab) -> None:
+def test_one_text_builds_a_lab(lab: Lab, exchange: Callable[..., str]) -> None:
     made = Topology.parse(TEXT).build(lab)
     assert sorted(made) == ["a", "alone", "b", "r", "s"]
     assert exchange(made["b"], made["r"], 4) == made["b"].address()
