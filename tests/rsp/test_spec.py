@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import generated
 
+from rawproto.protocol import MILLISECOND, SECOND
+from rawproto.rsp import (
+    acks,
+    config,
+    cookie,
+    core,
+    handshake,
+    loss,
+    mtu_search,
+    outbound,
+    path_mtu,
+    rtt,
+)
+from rawproto.rsp.congestion import newreno
 from rawproto.rsp.header import Kind
 from rawproto.rsp.reasons import Reason
 
@@ -23,3 +38,29 @@ def test_every_kind_and_reason_is_in_its_table() -> None:
         assert f"| {int(kind) & 0xF} | {kind.name} |" in text
     for reason in Reason:
         assert f"| {int(reason)} | {reason.name} |" in text
+
+
+def test_the_constants_are_those_of_the_code() -> None:
+    text = (DOCS / "rsp.md").read_text()
+    size = mtu_search.BASE_DATAGRAM
+    first, most = newreno.initial_window(size) // size, newreno.initial_window(7000)
+    constants = {
+        "IP protocol": f"{config.DEFAULT_PROTOCOL}",
+        "SYN repeated after": f"{core.FIRST_RETRY // SECOND} s, 2 s, then every {core.MAX_RETRY // SECOND} s",
+        "cookie key replaced every": f"{cookie.ROTATION // SECOND} s; the last one stays good",
+        "longest acknowledgement delay": f"{acks.MAX_ACK_DELAY // MILLISECOND} ms",
+        "packet threshold, time threshold": f"{loss.PACKET_THRESHOLD}, {loss.TIME_THRESHOLD_EIGHTHS}/8",
+        "timer granularity": f"{rtt.GRANULARITY // MILLISECOND} ms",
+        "initial round trip": f"{rtt.INITIAL_RTT // MILLISECOND} ms",
+        "initial window": f"{first} packets, at most {most:,} bytes",
+        "least window": f"{newreno.minimum_window(size) // size} packets",
+        "datagram size to begin with": f"{mtu_search.BASE_DATAGRAM:,} bytes",
+        "least datagram size": f"{handshake.MIN_DATAGRAM} bytes",
+        "probes of a size": f"{mtu_search.MAX_PROBES}",
+        "search repeated after": f"{path_mtu.RAISE_INTERVAL // SECOND} s",
+        "closed window probed at least every": f"{outbound.MAX_PERSIST // SECOND} s",
+        "peer's half open after close": f"{core.FIN_WAIT // SECOND} s",
+    }
+    rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \| [^|]*\|$", text.partition("## 6.")[2], re.MULTILINE))
+    assert {name: rows.get(name) for name in constants} == constants
+    assert set(rows) - set(constants) == {"what", "version"}
