@@ -98,6 +98,7 @@ class Registry(Generic[D]):
     def _open(self, network: Network, version: int, local: PortAddr | None, config: RSPConfig) -> D:
         from rawproto.rsp.endpoint import Endpoint
 
+        lifecycle.finish_orphans(self)
         link = open_link(network, version, local, config)
         try:
             neighbours = Neighbours(config.protocol, version) if network.transport == "rsp" else None

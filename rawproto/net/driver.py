@@ -39,11 +39,18 @@ class Driver(abc.ABC):
         self.broken: OpError | None = None
         """Why nothing works any more; every operation raises it."""
         self.stopped = False
+        self.finishing = False
+        """It was an orphan, and is being seen to its end."""
         self.neighbours: Neighbours | None = None
         """Other endpoints on the same raw protocol; None where the kernel tells ports apart (UDP)."""
         self.claims = 0
         """Calls that have got hold of the driver and are about to give it something to do."""
         self._watchers: dict[Connection | Listener, Callable[[], None]] = {}
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether nobody drives it any more, though it has not stopped."""
+        return False
 
     # ---- for streams and acceptors; called with the lock held
 

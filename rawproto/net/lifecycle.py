@@ -1,9 +1,10 @@
-"""What happens to endpoints when the process forks or ends."""
+"""What happens to endpoints when the process forks or ends, and when the event loop that drove them is closed."""
 
 from __future__ import annotations
 
 import atexit
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from rawproto.net.driver import Driver
 
-__all__ = ["EXIT_FLUSH", "LAST_WORDS", "Running", "finish", "watch"]
+__all__ = ["EXIT_FLUSH", "LAST_WORDS", "Running", "finish", "finish_orphans", "watch"]
 
 EXIT_FLUSH = 10.0
 """Seconds that the end of the process may wait for what was written to be delivered. The kernel goes on delivering
@@ -48,6 +49,18 @@ def finish() -> None:
     """Deliver what was written and close: at the interpreter's exit, and for processes that end without one."""
     for running in _watched:
         _finish(list(running))
+
+
+def finish_orphans(drivers: Iterable[Driver]) -> None:
+    """Deliver and close, each in a thread, what closed event loops left behind: nobody else would before the exit.
+
+    A program may run one loop after another, and even connections that were closed in good time outlive their loop
+    by the moment in which late packets are still answered.
+    """
+    for driver in drivers:
+        if driver.orphaned and not driver.finishing:
+            driver.finishing = True
+            threading.Thread(target=_finish, args=([driver],), name="rawproto finishing", daemon=True).start()
 
 
 def _leave_to_parent(running: Running) -> None:

@@ -45,6 +45,11 @@ class LoopDriver(Driver):
         self._writing = False
         self._loop.add_reader(self._fd, self._readable)
 
+    @property
+    def orphaned(self) -> bool:
+        """See :attr:`Driver.orphaned`: the event loop is closed."""
+        return not self.stopped and self._loop.is_closed()
+
     def _readable(self) -> None:
         with self.lock:
             if not self.stopped:

@@ -1,5 +1,6 @@
 """fork, the end of the interpreter, signals, threads and descriptors."""
 
+import asyncio
 import gc
 import os
 import signal
@@ -11,6 +12,8 @@ import threading
 import pytest
 
 import rawproto
+from rawproto import aio
+from rawproto.net.rsp_aio import REGISTRY
 
 NETWORK = "rsp+udp4"
 
@@ -167,6 +170,41 @@ class TestLeaks:
                 rawproto.dial(NETWORK, address, timeout=20)
         wait_until(lambda: drivers() <= others)
         wait_until(lambda: len(descriptors()) <= before)
+
+
+async def leave_open(address=None):
+    """Ends with connections open: one to ``address`` with data on its way, or to a listener of its own."""
+    listener = None
+    if address is None:
+        listener = await aio.listen(NETWORK, "127.0.0.1:0")
+        address = listener.addr
+    conn = await aio.dial(NETWORK, address, timeout=20)
+    if listener is not None:
+        accepted = await listener.accept()
+        await conn.write(b"x")
+        await accepted.read_exactly(1)
+    else:
+        await conn.write(bytes(1_000_000))
+
+
+class TestClosedLoops:
+    """What connections of an event loop come to when it is closed and the program goes on."""
+
+    def test_their_drivers_end_when_another_loop_needs_one(self, wait_until):
+        others = set(REGISTRY)
+        for _ in range(4):
+            asyncio.run(leave_open())
+        # A listener's and a dialer's; those of the last loop are left to the next one, or to the exit.
+        wait_until(lambda: len(set(REGISTRY) - others) <= 2)
+
+    def test_what_was_written_is_delivered(self, background):
+        received = []
+        with rawproto.listen(NETWORK, "127.0.0.1:0") as listener:
+            serving = background(serve_once, listener, received)
+            asyncio.run(leave_open(listener.addr))
+            asyncio.run(leave_open())
+            serving.result()
+        assert len(received[0]) == 1_000_000
 
 
 class TestSignals:
