@@ -16,11 +16,12 @@ from rawproto.wire.sums import checksum
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["HeaderWriter", "ipv4_faults", "ipv6_faults"]
+__all__ = ["PLAIN", "HeaderWriter", "compact", "ipv4_faults", "ipv6_faults"]
 
 _IPV4: Final = struct.Struct("!BBHHHBBH4s4s")
 _IPV6: Final = struct.Struct("!IHBB16s16s")
-_PLAIN: Final = 0x45  # version 4, five words of header: no options
+PLAIN: Final = 0x45
+"""First byte of a packet of version 4 with five words of header: without options."""
 _DF: Final = 0x4000
 _TTL: Final = 64
 _FRAGMENT: Final = 0x3FFF  # more fragments to come, or an offset
@@ -94,7 +95,7 @@ class HeaderWriter:
             rows[:, 4:6] = lengths.astype(">u2").view(np.uint8).reshape(-1, 2)
             return
         # A datagram that is never fragmented needs no identification (RFC 6864 section 4).
-        header = _IPV4.pack(0x45, ecn, 0, 0, _DF, _TTL, self._protocol, 0, self._source, destination)
+        header = _IPV4.pack(PLAIN, ecn, 0, 0, _DF, _TTL, self._protocol, 0, self._source, destination)
         totals = lengths + self.size
         sums = totals + int(np.frombuffer(header, dtype=">u2").sum())
         sums = (sums & 0xFFFF) + (sums >> 16)
@@ -102,6 +103,27 @@ class HeaderWriter:
         rows[:] = np.frombuffer(header, dtype=np.uint8)
         rows[:, 2:4] = totals.astype(">u2").view(np.uint8).reshape(-1, 2)
         rows[:, 10:12] = (sums ^ 0xFFFF).astype(">u2").view(np.uint8).reshape(-1, 2)
+
+
+def compact(
+    rows: NDArray[np.uint8], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[int]]:
+    """Move payloads behind IPv4 headers with options to where those of plain headers are.
+
+    Returns the rows (a copy), the lengths as if no packet had options, and the indexes of the rows whose headers
+    make sense.
+    """
+    rows, lengths = rows.copy(), lengths.copy()
+    kept = []
+    for index in range(len(rows)):
+        row, length = rows[index], int(lengths[index])
+        header = (int(row[0]) & 15) * 4
+        if row[0] >> 4 != 4 or not _IPV4.size <= header <= length:
+            continue
+        row[_IPV4.size : _IPV4.size + length - header] = row[header:length].copy()
+        lengths[index] = length - header + _IPV4.size
+        kept.append(index)
+    return rows, lengths, kept
 
 
 def ipv4_faults(
@@ -116,7 +138,7 @@ def ipv4_faults(
     malformed = (totals > lengths) | (totals < _IPV4.size)
     # Over a header with its right checksum the folded sum is all ones (RFC 1071).
     bad_checksum = words.sum(axis=1) % 0xFFFF != 0
-    for index in np.flatnonzero(rows[:, 0] != _PLAIN).tolist():
+    for index in np.flatnonzero(rows[:, 0] != PLAIN).tolist():
         version, size = int(rows[index, 0]) >> 4, (int(rows[index, 0]) & 15) * 4
         malformed[index] |= version != 4 or not _IPV4.size <= size <= totals[index]
         bad_checksum[index] = not malformed[index] and checksum(rows[index, :size].tobytes()) != 0

@@ -25,13 +25,14 @@ import numpy as np
 
 from rawproto.errors import ConfigError, OpError, RawprotoError
 from rawproto.link import linux, options
+from rawproto.link.examined import ExaminedLink
 from rawproto.link.frames import FrameSender, open_packet_socket
 from rawproto.link.interfaces import Interfaces
-from rawproto.link.ipheaders import ipv4_faults, ipv6_faults
-from rawproto.link.raw import RawLink, compact
+from rawproto.link.ipheaders import PLAIN, compact, ipv4_faults, ipv6_faults
+from rawproto.link.raw import RawLink
 from rawproto.link.repeats import Repeats
 from rawproto.link.sender import is_writable
-from rawproto.link.socketlink import RECEIVE_BUFFER, SEND_BUFFER, SocketLink
+from rawproto.link.socketlink import RECEIVE_BUFFER, SEND_BUFFER
 from rawproto.link.socketlink import select as select_rows
 from rawproto.link.tables import ReceiveTable
 from rawproto.wire.batch import ReceivedBatch
@@ -56,11 +57,10 @@ _ACCEPT: Final = _INSTRUCTION.pack(0x06, 0, 0, 0xFFFFFFFF)
 # linux/bpf_common.h; the packet's EtherType is an extension (SKF_AD_PROTOCOL, linux/filter.h)
 _LOAD_BYTE, _LOAD_HALF, _LOAD_WORD, _LOAD_CONSTANT, _IF_EQUAL = 0x30, 0x28, 0x20, 0x00, 0x15
 _ETHERTYPE: Final = 0xFFFFF000
-_PLAIN: Final = 0x45
 _ECN: Final = np.uint8(3)
 
 
-class PacketLink(SocketLink):
+class PacketLink(ExaminedLink):
     """Datagrams of one IP protocol on one interface, faster than :class:`RawLink`.
 
     Args:
@@ -183,32 +183,21 @@ class PacketLink(SocketLink):
             if self._is_waiting_for_room and is_writable(self._frames.fileno()):
                 self._wait_for_room(False)
             return ()
-        batch = None if self._screen is not None else self._repeats.match(count)
-        if batch is None:
-            batch = self._examined(count)
-        self._stats.received += len(batch.head)
-        self._stats.received_bytes += int(batch.head_lengths.sum())
-        return (batch,) if len(batch.head) else ()
+        return self._batches(count)
 
-    def _examined(self, count: int) -> ReceivedBatch:
-        """The batch of those of the ``count`` arrivals that are good packets and pass the filter."""
-        lengths = self._table.lengths[:count].astype(np.int64)
-        rows = self._table.rows(count, max(int(lengths.max()), self._header_size))
-        shown = None
-        if self._screen is not None:
-            shown = [row[:length].tobytes() for row, length in zip(rows, lengths, strict=True)]
-        kept: Sequence[int] = range(count)
+    def _good(
+        self, rows: NDArray[np.uint8], lengths: NDArray[np.int64]
+    ) -> tuple[ReceivedBatch, Sequence[int], bool]:
+        """See :meth:`ExaminedLink._good`: what the IP stack would take."""
         faulty, totals = self._faulty(rows, lengths)
-        is_plain = self._version == 6 or bool((rows[:, 0] == _PLAIN).all())
+        is_plain = self._version == 6 or bool((rows[:, 0] == PLAIN).all())
         if not is_plain:
             rows, totals, _ = compact(rows, totals)
         batch = self._batch(rows, totals)
-        if faulty is not None:
-            kept = np.flatnonzero(~faulty).tolist()
-            batch = select_rows(batch, kept)
-        elif is_plain and int(lengths[0]) <= self._table.slot_size:
-            self._repeats.remember(batch)
-        return batch if shown is None else self._screened(batch, shown, kept)
+        if faulty is None:
+            return batch, range(len(rows)), is_plain
+        kept = np.flatnonzero(~faulty).tolist()
+        return select_rows(batch, kept), kept, False
 
     def _faulty(
         self, rows: NDArray[np.uint8], lengths: NDArray[np.int64]

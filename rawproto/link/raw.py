@@ -12,11 +12,13 @@ from rawproto.addr import IPAddr
 from rawproto.errors import ConfigError
 from rawproto.link import linux, options
 from rawproto.link.control import TIMESTAMP, ControlReader, control_messages, read_timestamps, space
+from rawproto.link.examined import ExaminedLink
 from rawproto.link.interfaces import Interfaces
+from rawproto.link.ipheaders import PLAIN, compact
 from rawproto.link.opening import adopt, bind, connect, drain, open_raw
 from rawproto.link.repeats import Repeats
 from rawproto.link.sockaddr import AddressCodec
-from rawproto.link.socketlink import RECEIVE_BUFFER, SEND_BUFFER, SocketLink, select
+from rawproto.link.socketlink import RECEIVE_BUFFER, SEND_BUFFER, select
 from rawproto.link.sources import Sources
 from rawproto.link.tables import ReceiveTable
 from rawproto.wire.batch import ReceivedBatch
@@ -35,8 +37,7 @@ __all__ = ["RawLink"]
 _IPV4_HEADER: Final = 20
 _IPV6_HEADER: Final = 40
 _LONGEST: Final = 65_535
-_PLAIN: Final = 0x45  # IPv4, five words of header: no options (RFC 791 section 3.1)
-_PLAIN_START: Final = bytes((_PLAIN,))
+_PLAIN_START: Final = bytes((PLAIN,))
 _SLOT: Final = 1600  # a packet of 1500 bytes, in whole cache lines, an odd number of them
 _ECN_BITS: Final = 3
 _ECN: Final = np.uint8(_ECN_BITS)  # of the TOS octet (RFC 3168 section 5)
@@ -51,7 +52,7 @@ def _placed(program: SupportsBytes | None, version: int) -> SupportsBytes | None
     return program
 
 
-class RawLink(SocketLink):
+class RawLink(ExaminedLink):
     """Datagrams of one IP protocol, IPv4 or IPv6, the kernel writing and reading the IP header.
 
     Args:
@@ -135,7 +136,8 @@ class RawLink(SocketLink):
             self._sock.setsockopt(message.level, message.option, 1)
             wanted[message.level, message.kind] = message.size
         self._table = ReceiveTable(slots, _SLOT, self._codec.size, space(*wanted.values()))
-        self._repeats = Repeats(self._table, _IPV4_HEADER if self._version == 4 else 0)
+        self._header_size = _IPV4_HEADER if self._version == 4 else 0
+        self._repeats = Repeats(self._table, self._header_size)
         self._sources = Sources(self._table, self._codec)
         return ControlReader(self._table, wanted) if wanted else None
 
@@ -156,37 +158,27 @@ class RawLink(SocketLink):
             single = self._single()
             if single is not None:
                 return (single,)
-        batch = self._repeats.match(count) if self._screen is None else None
-        if batch is None:
-            batch = self._examined(count)
-        self._stats.received += len(batch.head)
-        self._stats.received_bytes += int(batch.head_lengths.sum())
-        return (batch,) if len(batch.head) else ()
+        return self._batches(count)
 
-    def _examined(self, count: int) -> ReceivedBatch:
-        """The batch of those of the ``count`` arrivals whose headers make sense and that pass the filter."""
-        lengths = self._table.lengths[:count].astype(np.int64)
-        rows = self._table.rows(count, int(lengths.max()))
-        shown = self._shown(rows, lengths)
+    def _good(
+        self, rows: NDArray[np.uint8], lengths: NDArray[np.int64]
+    ) -> tuple[ReceivedBatch, Sequence[int], bool]:
+        """See :meth:`ExaminedLink._good`: on IPv4 a header may make no sense, IPv6 ones are the kernel's."""
+        count = len(rows)
         kept: Sequence[int] = range(count)
         if self._control is not None:
             self._control.load(count)
-        is_plain = True
         if self._version == 6:
             batch = self._ipv6_batch(rows, lengths)
-        else:
-            is_plain = bool((rows[:, 0] == _PLAIN).all())
-            if not is_plain:
-                rows, lengths, kept = compact(rows, lengths)
-            batch = self._ipv4_batch(rows, lengths)
-            if len(kept) < count:
-                self._stats.malformed += count - len(kept)
-                batch = select(batch, kept)
-        if shown is not None:
-            return self._screened(batch, shown, kept)
-        if is_plain and batch.timestamps is None and int(lengths[0]) <= self._table.slot_size:
-            self._repeats.remember(batch)
-        return batch
+            return batch, kept, batch.timestamps is None
+        is_plain = bool((rows[:, 0] == PLAIN).all())
+        if not is_plain:
+            rows, lengths, kept = compact(rows, lengths)
+        batch = self._ipv4_batch(rows, lengths)
+        if len(kept) < count:
+            self._stats.malformed += count - len(kept)
+            batch = select(batch, kept)
+        return batch, kept, is_plain and batch.timestamps is None
 
     def _single(self) -> ReceivedBatch | None:
         """The batch of the only packet when that is a plain one."""
@@ -201,12 +193,6 @@ class RawLink(SocketLink):
         return ReceivedBatch.arrival(
             data, self._codec.decode(name), mark=packet[1] & _ECN_BITS, destination=destination
         )
-
-    def _shown(self, rows: NDArray[np.uint8], lengths: NDArray[np.int64]) -> list[bytes] | None:
-        """What a filter sees of each arrival, while that matters."""
-        if self._screen is None:
-            return None
-        return [row[:length].tobytes() for row, length in zip(rows, lengths, strict=True)]
 
     def _ipv4_batch(self, rows: NDArray[np.uint8], lengths: NDArray[np.int64]) -> ReceivedBatch:
         """The payloads of IPv4 packets with headers of 20 bytes, or made to look so."""
@@ -251,24 +237,3 @@ class RawLink(SocketLink):
         if len(rows) > 1 and not (column == column[0]).all():
             return None
         return self._codec.address_of_ip(column[0].tobytes())
-
-
-def compact(
-    rows: NDArray[np.uint8], lengths: NDArray[np.int64]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[int]]:
-    """Move payloads behind IPv4 headers with options to where those of plain headers are.
-
-    Returns the rows (a copy), the lengths as if no packet had options, and the indexes of the rows whose headers
-    make sense.
-    """
-    rows, lengths = rows.copy(), lengths.copy()
-    kept = []
-    for index in range(len(rows)):
-        row, length = rows[index], int(lengths[index])
-        header = (int(row[0]) & 15) * 4
-        if row[0] >> 4 != 4 or not _IPV4_HEADER <= header <= length:
-            continue
-        row[_IPV4_HEADER : _IPV4_HEADER + length - header] = row[header:length].copy()
-        lengths[index] = length - header + _IPV4_HEADER
-        kept.append(index)
-    return rows, lengths, kept
