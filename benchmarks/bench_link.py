@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -13,26 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import link_work
 from benchmarks.harness import Row, Unavailable
+from rawproto.errors import RawprotoError
 from rawproto.lab import Lab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from rawproto.lab import Host
 
 
 SOURCE = Path(__file__).with_name("link_rival.c")
 RAW_PACKETS = 64 * 800
 UDP_CALLS = 12_000
 ROUNDS = 4000
-RULE = """
-table netdev spare {
-    chain ingress {
-        type filter hook ingress device "eth0" priority 0
-        ip protocol 253 drop
-    }
-}
-"""
 
 
 class Bench:
@@ -87,15 +77,14 @@ class Bench:
         """Packets a second over two raw links."""
         return self.our_rate(link_work.send_raw, link_work.receive_raw, RAW_PACKETS)
 
-    def packet_rate(self) -> float:
+    def packet_rate(self, receive: Callable[..., Any] = link_work.receive_packet) -> float:
         """Packets a second over two packet links."""
         ends = self.receiver.address(4), self.sender.address(4)
-        return self.our_rate(link_work.send_packet, link_work.receive_packet, RAW_PACKETS, *ends)
+        return self.our_rate(link_work.send_packet, receive, RAW_PACKETS, *ends)
 
-    def spared_packet_rate(self) -> float:
-        """As :meth:`packet_rate`, the receiver's IP stack being kept out of it; raises Unavailable."""
-        with dropping_at_ingress(self.receiver):
-            return self.packet_rate()
+    def exclusive_rate(self) -> float:
+        """As :meth:`packet_rate`, the receiver's IP stack being kept out of it."""
+        return self.packet_rate(link_work.receive_exclusive)
 
     def c_ping(self) -> float:
         """Microseconds of one request and response between C programs."""
@@ -123,18 +112,6 @@ def nft() -> str:
     if found is None:
         raise Unavailable("nft is not installed")
     return found
-
-
-@contextlib.contextmanager
-def dropping_at_ingress(host: Host) -> Iterator[None]:
-    """Packets of protocol 253 end, on ``host``, behind the packet sockets; raises Unavailable."""
-    done = host.run([nft(), "-f", "-"], input=RULE, capture_output=True, text=True)
-    if done.returncode:
-        raise Unavailable(f"nft: {done.stderr.strip()[:200]}")
-    try:
-        yield
-    finally:
-        host.run([nft(), "delete", "table", "netdev", "spare"], check=True)
 
 
 # Sender and receiver stay on a processor each: where the scheduler puts a woken receiver is worth a factor of two.
@@ -186,20 +163,18 @@ def packet_rows(bench: Bench) -> Iterator[Row]:
     """The packet link against the raw link.
 
     A packet socket gets a copy of each packet, and the receiver's IP stack still works on the packet itself. The first
-    row is with a firewall rule on the receiver that drops it behind the copy, as docs/links.md advises; the second is
-    without.
+    row is of an exclusive link, whose rule at ingress drops it behind the copy; the second of one without.
     """
     try:
-        with dropping_at_ingress(bench.receiver):
-            pass
-    except Unavailable as reason:
+        bench.receiver.call(link_work.open_exclusive, bench.receiver.address(4), timeout=60)
+    except RawprotoError as reason:
         print(f"\nlink: packet link, the IP stack spared: not measured, {reason}")
     else:
         yield Row(
             "packet link, the IP stack spared by a rule at ingress, 1480 bytes x 64, one way",
             unit="packets/s",
             better="higher",
-            ours=bench.spared_packet_rate,
+            ours=bench.exclusive_rate,
             rivals={"raw link": bench.raw_rate},
             expect={"raw link": 1.3},
         )

@@ -48,6 +48,16 @@ def receive_packet(ready: str, local: str) -> tuple[int, float, int]:
         return receive_all(link, ready)
 
 
+def receive_exclusive(ready: str, local: str) -> tuple[int, float, int]:
+    with PacketLink(253, local=IPAddr(IP(local)), exclusive=True) as link:
+        return receive_all(link, ready)
+
+
+def open_exclusive(local: str) -> None:
+    """Raises RawprotoError where there is no such link."""
+    PacketLink(253, local=IPAddr(IP(local)), exclusive=True).close()
+
+
 def send_udp(destination: str, calls: int) -> None:
     with UDPLink() as link:
         send_all(link, UDPAddr(IP(destination), PORT), calls * 44, link.batch_size(1472), 1472)

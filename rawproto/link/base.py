@@ -44,6 +44,7 @@ class LinkStats:
     The kernel counts what it joined as one: on a UDP link with offload a drop stands for up to 64 datagrams.
     """
     truncated: int = 0
+    """Cut off for want of room in our buffers; 0 on the links here, whose buffers take the longest datagram."""
     bad_checksum: int = 0
     malformed: int = 0
     """Dropped for a broken IP or UDP header."""

@@ -74,7 +74,14 @@ def firewall(question: Question) -> Iterator[Finding]:
             f"rules cannot be looked at: {reason[0] if reason else 'no reason given'}",
         )
         return
-    dropping = _dropping_chains(done.stdout)
+    dropping, at_ingress = _dropping_chains(done.stdout)
+    if at_ingress:
+        text = (
+            f"chains that drop at the ingress of an interface: {', '.join(at_ingress)}: raw sockets get nothing of "
+            "what they take, packet links do"
+        )
+        mend = ("see what they take: nft list ruleset; those called rawproto-N are exclusive packet links'",)
+        yield Finding("ingress", State.NOTICE, text, mend)
     if dropping:
         text = f"firewall chains that drop or reject: {', '.join(dropping)}"
         mend = (f"see whether they take protocol {question.protocol}: nft list ruleset",)
@@ -83,20 +90,26 @@ def firewall(question: Question) -> Iterator[Finding]:
         yield Finding("firewall", State.FINE, "no firewall rule drops or rejects")
 
 
-def _dropping_chains(ruleset: bytes) -> list[str]:
-    """Names of the chains of a ruleset in nft's JSON that can drop or reject, by a rule or by their policy."""
+def _dropping_chains(ruleset: bytes) -> tuple[list[str], list[str]]:
+    """Names of the chains of a ruleset in nft's JSON that can drop or reject, by a rule or by their policy.
+
+    Returns those that look at packets in the IP stack, and those before it, at an interface's ingress hook.
+    """
     chains: dict[str, None] = {}
+    early: set[str] = set()
     try:
         items = json.loads(ruleset or b"{}").get("nftables", [])
     except ValueError:
-        return []
+        return [], []
     for item in items:
         chain, rule = item.get("chain", {}), item.get("rule", {})
+        if chain.get("hook") == "ingress":
+            early.add(f"{chain['table']} {chain['name']}")
         if chain.get("policy") == "drop":
             chains[f"{chain['table']} {chain['name']}"] = None
         if any("drop" in part or "reject" in part for part in rule.get("expr", [])):
             chains[f"{rule['table']} {rule['chain']}"] = None
-    return list(chains)
+    return [name for name in chains if name not in early], [name for name in chains if name in early]
 
 
 def ping_group(question: Question) -> Iterator[Finding]:

@@ -26,7 +26,6 @@ SO_RCVBUFFORCE = 33
 SO_SNDBUFFORCE = 32
 SO_ATTACH_FILTER = 26
 SO_DETACH_FILTER = 27
-SO_RXQ_OVFL = 40
 SO_LOCK_FILTER = 44
 SO_MEMINFO = 55
 SO_TIMESTAMPNS = 35
@@ -40,10 +39,8 @@ SK_MEMINFO_VARS = 9
 
 # linux/net_tstamp.h
 SOF_TIMESTAMPING_TX_SOFTWARE = 1 << 1
-SOF_TIMESTAMPING_RX_SOFTWARE = 1 << 3
 SOF_TIMESTAMPING_SOFTWARE = 1 << 4
 SOF_TIMESTAMPING_OPT_ID = 1 << 7
-SOF_TIMESTAMPING_OPT_CMSG = 1 << 10
 SOF_TIMESTAMPING_OPT_TSONLY = 1 << 11
 
 # linux/in.h
@@ -55,8 +52,6 @@ IP_RECVERR = 11
 IP_RECVTTL = 12
 IP_RECVTOS = 13
 IP_MTU = 14
-IP_FREEBIND = 15
-IP_NODEFRAG = 22
 IP_PMTUDISC_DONT = 0
 IP_PMTUDISC_DO = 2
 IP_PMTUDISC_PROBE = 3
@@ -73,11 +68,9 @@ IPV6_RECVHOPLIMIT = 51
 IPV6_HOPLIMIT = 52
 IPV6_RECVTCLASS = 66
 IPV6_TCLASS = 67
-IPV6_FREEBIND = 78
 
-# linux/icmp.h and linux/icmpv6.h: socket option levels are the protocol numbers
+# linux/socket.h
 SOL_RAW = 255
-SOL_ICMPV6 = 58
 
 # linux/udp.h
 SOL_UDP = 17
@@ -87,7 +80,6 @@ UDP_MAX_SEGMENTS = 64
 """Segments a call may hold; newer kernels take 128, all take 64."""
 
 # linux/errqueue.h
-SO_EE_ORIGIN_LOCAL = 1
 SO_EE_ORIGIN_ICMP = 2
 SO_EE_ORIGIN_ICMP6 = 3
 SO_EE_ORIGIN_TIMESTAMPING = 4
@@ -98,11 +90,8 @@ ETH_P_IP = 0x0800
 ETH_P_IPV6 = 0x86DD
 SOL_PACKET = 263
 PACKET_STATISTICS = 6
-PACKET_AUXDATA = 8
 PACKET_QDISC_BYPASS = 20
 PACKET_IGNORE_OUTGOING = 23
-PACKET_HOST = 0
-PACKET_OUTGOING = 4
 
 # struct msghdr (bits/socket.h), which struct mmsghdr begins with: name, its length, iovecs, their number, control
 # data, its length, flags; padded to whole pointers

@@ -6,8 +6,8 @@ it would answer every packet with "protocol unreachable"), gets the ICMP errors,
 stack: destinations whose hardware address is not known yet or that are on this host, and datagrams above the MTU.
 
 The IP stack gets its copy of what arrives all the same, and drops it after routing it: a quarter of what a packet
-costs. A firewall rule at the interface's ingress hook comes after the copy for us and spares the stack; only the
-administrator can decide that, so ``docs/links.md`` has the rule.
+costs. A rule at the interface's ingress hook comes after the copy for us and spares the stack, and takes the packets
+away from everybody else on the host: an exclusive link makes one for as long as it is open.
 
 Memory-mapped rings (PACKET_RX_RING, PACKET_TX_RING) were measured and are not used: between hosts on one machine they
 carry 10 to 20 % less than sendmmsg and recvmmsg.
@@ -27,6 +27,7 @@ from rawproto.errors import ConfigError, OpError, RawprotoError
 from rawproto.link import linux, options
 from rawproto.link.examined import ExaminedLink
 from rawproto.link.frames import FrameSender, open_packet_socket
+from rawproto.link.ingress import IngressRule
 from rawproto.link.interfaces import Interfaces
 from rawproto.link.ipheaders import PLAIN, compact, ipv4_faults, ipv6_faults
 from rawproto.link.raw import RawLink
@@ -70,11 +71,13 @@ class PacketLink(ExaminedLink):
         filter: classic BPF program; it sees packets from the IP header on, of this protocol and to ``local`` only.
         receive_buffer: bytes to ask for the socket's receive buffer; likewise ``send_buffer``.
         slots: datagrams of one receive at most.
+        exclusive: keep what comes for this protocol and address from the IP stack and all its sockets, which is
+            faster; needs CAP_NET_ADMIN and nftables in the kernel.
 
     Raises:
-        PrivilegeError: without CAP_NET_RAW.
+        PrivilegeError: without CAP_NET_RAW, or CAP_NET_ADMIN for an exclusive link.
         ConfigError: ``local`` is missing, or of no interface here.
-        OpError: the interface cannot be bound to.
+        OpError: the interface cannot be bound to, or cannot be had to ourselves.
         FilterError: the kernel refuses the filter.
     """
 
@@ -88,6 +91,7 @@ class PacketLink(ExaminedLink):
         receive_buffer: int = RECEIVE_BUFFER,
         send_buffer: int = SEND_BUFFER,
         slots: int = 64,
+        exclusive: bool = False,
     ) -> None:
         if local is None or local.ip is None:
             raise ConfigError("a packet link needs the local address to send from")
@@ -103,7 +107,7 @@ class PacketLink(ExaminedLink):
             send_buffer=send_buffer,
             receive_buffer=_ERROR_ROOM,
         )
-        opened: list[RawLink | FrameSender] = [self._raw]
+        opened: list[RawLink | FrameSender | socket.socket] = [self._raw]
         try:
             interfaces = Interfaces(self._raw.fileno())
             name = interface or interfaces.of_address(packed)
@@ -123,9 +127,11 @@ class PacketLink(ExaminedLink):
                 opened.append(self._frames)
                 code = prelude(protocol, packed) + (_ACCEPT if filter is None else bytes(filter))
                 sock = open_receiver(name, code, receive_buffer)
+                opened.append(sock)
+            self._rule = IngressRule(name, protocol, packed) if exclusive else None
         except BaseException:
-            for half in opened:
-                half.close()
+            for one in opened:
+                one.close()
             raise
         super().__init__(
             sock,
@@ -265,6 +271,8 @@ class PacketLink(ExaminedLink):
         if self._fd >= 0:
             super().close()
             self._poll.close()
+            if self._rule is not None:
+                self._rule.close()
             self._raw.close()
             self._frames.close()
 

@@ -7,16 +7,14 @@ import struct
 import threading
 from typing import Final, NamedTuple
 
+from rawproto.link.netlink import HEADER, REQUEST, attribute, attributes, message
+
 __all__ = ["Neighbour", "Route", "RoutingSocket"]
 
-_HEADER: Final = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port
 _ROUTE: Final = struct.Struct("=8BI")  # struct rtmsg
 _NEIGHBOUR: Final = struct.Struct("=BxHiHBB")  # struct ndmsg: family, pad, interface, state, flags, type
-_ATTRIBUTE: Final = struct.Struct("=HH")
 _INT: Final = struct.Struct("=i")
 
-_REQUEST: Final = 1  # NLM_F_REQUEST
-_ERROR: Final = 2  # NLMSG_ERROR
 _NEW_ROUTE, _GET_ROUTE, _NEW_NEIGHBOUR, _GET_NEIGHBOUR = 24, 26, 28, 30  # linux/rtnetlink.h
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
 _NDA_DST, _NDA_LLADDR = 1, 2  # linux/neighbour.h
@@ -65,28 +63,28 @@ class RoutingSocket:
     def route(self, destination: bytes) -> Route | None:
         """The way to ``destination`` (4 or 16 bytes), or None when there is none."""
         family = _family(destination)
-        body = _ROUTE.pack(family, 8 * len(destination), 0, 0, 0, 0, 0, 0, 0) + _attribute(
+        body = _ROUTE.pack(family, 8 * len(destination), 0, 0, 0, 0, 0, 0, 0) + attribute(
             _RTA_DST, destination
         )
         answer = self._ask(_GET_ROUTE, _NEW_ROUTE, body)
         if answer is None:
             return None
         fields = _ROUTE.unpack_from(answer)
-        attributes = _attributes(answer[_ROUTE.size :])
-        if _RTA_OIF not in attributes:
+        told = attributes(answer[_ROUTE.size :])
+        if _RTA_OIF not in told:
             return None
-        interface = _INT.unpack(attributes[_RTA_OIF])[0]
-        return Route(interface, attributes.get(_RTA_GATEWAY, b""), fields[7] == _UNICAST)
+        interface = _INT.unpack(told[_RTA_OIF])[0]
+        return Route(interface, told.get(_RTA_GATEWAY, b""), fields[7] == _UNICAST)
 
     def neighbour(self, interface: int, address: bytes) -> Neighbour | None:
         """What is known of ``address`` on the link of ``interface``, or None when nothing is."""
-        body = _NEIGHBOUR.pack(_family(address), 0, interface, 0, 0, 0) + _attribute(_NDA_DST, address)
+        body = _NEIGHBOUR.pack(_family(address), 0, interface, 0, 0, 0) + attribute(_NDA_DST, address)
         answer = self._ask(_GET_NEIGHBOUR, _NEW_NEIGHBOUR, body)
         if answer is None:
             return None
         state = _NEIGHBOUR.unpack_from(answer)[3]
-        attributes = _attributes(answer[_NEIGHBOUR.size :])
-        return Neighbour(attributes.get(_NDA_LLADDR, b""), bool(state & _USABLE))
+        told = attributes(answer[_NEIGHBOUR.size :])
+        return Neighbour(told.get(_NDA_LLADDR, b""), bool(state & _USABLE))
 
     def close(self) -> None:
         """Give the socket back."""
@@ -97,33 +95,15 @@ class RoutingSocket:
         with self._lock:
             self._sequence += 1
             try:
-                self._sock.send(
-                    _HEADER.pack(_HEADER.size + len(body), request, _REQUEST, self._sequence, 0) + body
-                )
+                self._sock.send(message(request, REQUEST, self._sequence, body))
                 while True:
                     data = self._sock.recv(8192)
-                    length, kind, _, sequence, _ = _HEADER.unpack_from(data)
+                    length, kind, _, sequence, _ = HEADER.unpack_from(data)
                     if sequence == self._sequence:
-                        return data[_HEADER.size : length] if kind == answer else None
+                        return data[HEADER.size : length] if kind == answer else None
             except OSError:
                 return None
 
 
 def _family(address: bytes) -> int:
     return socket.AF_INET if len(address) == 4 else socket.AF_INET6
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value
-
-
-def _attributes(data: bytes) -> dict[int, bytes]:
-    found = {}
-    start = 0
-    while start + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, start)
-        if length < _ATTRIBUTE.size:
-            break
-        found[kind] = data[start + _ATTRIBUTE.size : start + length]
-        start += -(-length // 4) * 4
-    return found

@@ -11,6 +11,7 @@ import select
 import socket
 import struct
 import time
+from pathlib import Path
 
 import pytest
 
@@ -113,3 +114,10 @@ def errors_of():
         return errors
 
     return wait
+
+
+@pytest.fixture
+def two_users():
+    """Another user to become: a user namespace that an ordinary user made has one id alone."""
+    if sum(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines()) < 65535:
+        pytest.skip("this user namespace has a single user id: there is no other user to become")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from rawproto.addr import IPAddr
-from rawproto.link import RawLink
+from rawproto.errors import OpError
+from rawproto.link import PacketLink, RawLink
 from rawproto.link.doctor import Question, State, examine
 from rawproto.link.privilege import drop_privileges
 
@@ -59,9 +60,8 @@ def become_nobody():
     drop_privileges()
 
 
+@pytest.mark.usefixtures("two_users")
 def test_a_missing_capability(pair):
-    if sum(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines()) < 65535:
-        pytest.skip("this user namespace has a single user id: there is no other user to become")
     findings = checked(pair[0], prepare=become_nobody)
     assert states(findings, "capability") == [State.PROBLEM]
     assert "setcap" in findings["capability"][0].mend[0]
@@ -131,6 +131,22 @@ def test_a_firewall_that_drops_on_the_way_in(pair):
     assert states(findings, "loopback") == [State.PROBLEM]
     assert states(findings, "firewall") == [State.NOTICE]
     assert "filter input" in findings["firewall"][0].text
+
+
+def test_a_rule_at_ingress_that_keeps_packets_from_raw_sockets(pair):
+    a, _ = pair
+    nft(a, "list ruleset")
+    with a:
+        try:
+            link = PacketLink(253, local=IPAddr(a.ip4), exclusive=True)
+        except OpError as error:
+            pytest.skip(str(error))
+    with link:
+        findings = checked(a)
+    assert states(findings, "ingress") == [State.NOTICE]
+    assert "rawproto-" in findings["ingress"][0].text
+    assert states(findings, "firewall") == [State.FINE]
+    assert "ingress" not in checked(a)
 
 
 def test_a_firewall_that_refuses_on_the_way_out(pair):

@@ -142,29 +142,6 @@ def test_an_unknown_neighbour_is_found_by_the_kernel(pair, version, monkeypatch)
         assert sender.stats().sent == 3
 
 
-@pytest.mark.skipif(shutil.which("nft") is None, reason="nftables is not installed")
-@pytest.mark.parametrize("version", [4, 6])
-def test_a_rule_at_ingress_spares_the_ip_stack_and_not_the_link(pair, version):
-    """What docs/links.md advises: the link gets its copies, nobody else anything."""
-    family = "ip protocol" if version == 4 else "ip6 nexthdr"
-    rule = f"""table netdev spare {{
-        chain ingress {{ type filter hook ingress device "eth0" priority 0; {family} 253 drop; }}
-    }}"""
-    done = pair[1].run(["nft", "-f", "-"], input=rule, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"no ingress hook here: {done.stderr.strip()}")
-    one, other = (IPAddr(h.ip4 if version == 4 else h.ip6) for h in pair)
-    with pair[0]:
-        sender = RawLink(253, version=version, local=one)
-    with pair[1]:
-        link, stack = PacketLink(253, local=other), RawLink(253, version=version, local=other)
-    with sender, link, stack:
-        sender.send(Transmit(Batch.from_datagrams([b"for the link only"] * 3), other))
-        assert receive_all(link, 3) == [b"for the link only"] * 3
-        assert stack.receive() == ()
-        assert sender.errors() == []
-
-
 def test_packets_with_the_known_header_and_others_mix(pair, link):
     """The remembered header must not be taken for that of another length, sender, mark or slot size."""
     groups = [

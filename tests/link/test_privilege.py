@@ -58,13 +58,6 @@ def serving(host, rules):
                 thread.join()
 
 
-@pytest.fixture
-def two_users():
-    """Another user to become: a user namespace that an ordinary user made has one id alone."""
-    if sum(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines()) < 65535:
-        pytest.skip("this user namespace has a single user id: there is no other user to become")
-
-
 def become_nobody():
     os.environ.update(SUDO_UID=str(NOBODY), SUDO_GID=str(NOBODY))
     drop_privileges()

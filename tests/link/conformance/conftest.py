@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from rawproto.addr import IP, IPAddr, UDPAddr
+from rawproto.errors import OpError
 from rawproto.link.memory import MemoryNetwork
 from rawproto.link.packet import PacketLink
 from rawproto.link.raw import RawLink
@@ -113,6 +114,13 @@ def packet_end(ip, **options):
     return PacketLink(253, local=IPAddr(ip), **options)
 
 
+def exclusive_end(ip, **options):
+    try:
+        return packet_end(ip, exclusive=True, **options)
+    except OpError as error:
+        pytest.skip(str(error))
+
+
 KINDS = {
     "memory": memory_kind,
     "raw4": lambda: raw_kind(4),
@@ -129,6 +137,8 @@ WIRED_KINDS = {
     "udp6-veth": lambda lab: wired_kind(lab, 6, udp_end, 64),
     "packet4-veth": lambda lab: wired_kind(lab, 4, packet_end),
     "packet6-veth": lambda lab: wired_kind(lab, 6, packet_end),
+    "exclusive4-veth": lambda lab: wired_kind(lab, 4, exclusive_end),
+    "exclusive6-veth": lambda lab: wired_kind(lab, 6, exclusive_end),
 }
 
 

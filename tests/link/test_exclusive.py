@@ -1,0 +1,121 @@
+"""The exclusive packet link: its packets are kept from the IP stack, no others, and no longer than it is open."""
+
+import os
+import select
+
+import pytest
+
+from rawproto.addr import IPAddr
+from rawproto.errors import OpError, PrivilegeError
+from rawproto.link import PacketLink, RawLink
+from rawproto.link.ingress import IngressRule
+from rawproto.link.privilege import drop_privileges
+from rawproto.wire import Batch, Transmit
+
+pytestmark = pytest.mark.netns
+PATIENCE = 60  # seconds, for what comes in the end
+
+
+@pytest.fixture(params=[4, 6])
+def version(request):
+    return request.param
+
+
+@pytest.fixture
+def pair(lab):
+    a, b = lab.hosts("a", "b")
+    lab.link(a, b)
+    return a, b
+
+
+@pytest.fixture
+def ends(pair, version):
+    """A raw link on the one host, an exclusive packet link on the other, and their addresses."""
+    one, other = (IPAddr(host.ip4 if version == 4 else host.ip6) for host in pair)
+    with pair[1]:
+        try:
+            link = PacketLink(253, local=other, exclusive=True)
+        except OpError as error:
+            pytest.skip(str(error))
+    with link:
+        with pair[0]:
+            sender = RawLink(253, version=version, local=one)
+        with sender:
+            yield sender, link, other
+
+
+def datagrams(link, count):
+    got = []
+    while len(got) < count and select.select([link], [], [], PATIENCE)[0]:
+        for batch in link.receive():
+            got.extend(batch)
+    return got
+
+
+def send(link, data, to):
+    assert link.send(Transmit(Batch.single(data), to)) == 1
+
+
+def test_nobody_else_gets_what_is_the_links(pair, ends, version, settle):
+    sender, link, other = ends
+    with pair[1]:
+        stack = RawLink(253, version=version, local=other)
+    with stack:
+        send(sender, b"for the link only", other)
+        assert datagrams(link, 1) == [b"for the link only"]
+        settle()
+        assert stack.receive() == ()
+        assert sender.errors() == []
+        link.close()
+        send(sender, b"for everybody", other)
+        assert datagrams(stack, 1) == [b"for everybody"]
+
+
+def test_other_protocols_and_addresses_are_left_alone(pair, ends, version):
+    sender, _, other = ends
+    with pair[1]:
+        neighbour = RawLink(254, version=version, local=other)
+    with neighbour:
+        with pair[0]:
+            second = RawLink(254, version=version)
+        with second:
+            send(second, b"protocol 254", other)
+            assert datagrams(neighbour, 1) == [b"protocol 254"]
+    # Of the same protocol, the other way: the answer comes to a host without a rule.
+    with pair[1]:
+        answering = RawLink(253, version=version, local=other)
+    with answering:
+        send(answering, b"from here", sender.local_addr)
+        assert datagrams(sender, 1) == [b"from here"]
+
+
+def test_two_of_them_do_not_disturb_one_another(pair, ends):
+    sender, link, other = ends
+    with pair[1]:
+        again = PacketLink(253, local=other, exclusive=True)
+    with again:
+        send(sender, b"to both", other)
+        assert datagrams(link, 1) == datagrams(again, 1) == [b"to both"]
+        link.close()
+        send(sender, b"to one", other)
+        assert datagrams(again, 1) == [b"to one"]
+
+
+def test_what_the_kernel_refuses_is_told_with_what_it_needs(pair):
+    with pair[0], pytest.raises(OpError, match=r"longer-than-any-name: .*CONFIG_NF_TABLES_NETDEV") as caught:
+        IngressRule("longer-than-any-name", 253, bytes(4))
+    assert caught.value.errno
+
+
+def as_nobody():
+    os.environ.update(SUDO_UID="65534", SUDO_GID="65534")
+    drop_privileges()
+    try:
+        IngressRule("eth0", 253, bytes(4))
+    except PrivilegeError as error:
+        return error.capability, error.operation
+    return "allowed", ""
+
+
+def test_the_privilege_that_is_missing_is_named(pair, two_users):
+    assert pair[0].call(as_nobody, timeout=100) == ("CAP_NET_ADMIN", "keep packets of eth0 from the IP stack")
