@@ -46,7 +46,7 @@ class RSPConfig:
             and not acknowledged. From half of it on windows shrink; near it new connections are refused.
         ecn: mark packets ECN-capable and react to marks.
         receive_buffer: receive buffer asked of the kernel for the endpoint's socket.
-        trace: folder for connection traces (qlog's main schema), or None.
+        trace: folder for connection traces (qlog's main schema; the newest 262,144 events of each), or None.
         source_port_range: local ports to dial from.
     """
 

@@ -6,6 +6,7 @@ one small record; they become qlog events (draft-ietf-quic-qlog-main-schema) onl
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from rawproto.protocol import MILLISECOND
@@ -15,22 +16,35 @@ if TYPE_CHECKING:
 
     from rawproto.rsp.sender import Sender
 
-__all__ = ["Trace"]
+__all__ = ["MAX_RECORDS", "Trace"]
+
+MAX_RECORDS = 1 << 18
+"""Records kept of one connection, in about 120 MB: a connection may live for months."""
 
 
 class Trace:
-    """An in-memory list of records, from the oldest to the newest."""
+    """The newest records, from the oldest to the newest.
 
-    def __init__(self, vantage: str, title: str) -> None:
+    Args:
+        vantage: qlog's vantage point, "client" or "server".
+        title: of the document.
+        most: records kept; older ones are dropped and counted.
+    """
+
+    def __init__(self, vantage: str, title: str, *, most: int = MAX_RECORDS) -> None:
         self.vantage = vantage
         self.title = title
-        self._records: list[tuple[int, str, dict[str, Any]]] = []
+        self.dropped = 0
+        """Records that were left out, all of them older than the others."""
+        self._records: deque[tuple[int, str, dict[str, Any]]] = deque(maxlen=most)
 
     def __len__(self) -> int:
         return len(self._records)
 
     def record(self, now: int, name: str, **data: Any) -> None:
         """Note event ``name`` (category:event) at ``now``."""
+        if len(self._records) == self._records.maxlen:
+            self.dropped += 1
         self._records.append((now, name, data))
 
     def metrics(self, now: int, sender: Sender) -> None:
@@ -63,13 +77,15 @@ class Trace:
             yield {"time": (now - start) / MILLISECOND, "name": name, "data": data}
 
     def qlog(self) -> dict[str, Any]:
-        """The whole trace as a qlog document, ready for ``json.dump``."""
+        """The whole trace as a qlog document, ready for ``json.dump``; its description tells what was left out."""
+        described = {"description": f"the first {self.dropped} events were left out"} if self.dropped else {}
         return {
             "qlog_version": "0.3",
             "qlog_format": "JSON",
             "title": self.title,
             "traces": [
                 {
+                    **described,
                     "vantage_point": {"type": self.vantage},
                     "common_fields": {
                         "time_format": "relative",

@@ -133,3 +133,14 @@ class TestTrace:
         trace.record(5 * MILLISECOND, "x:y", a=1)
         trace.record(7 * MILLISECOND, "x:z")
         assert [event["time"] for event in trace.events()] == [0, 2]
+
+    def test_the_newest_records_are_kept_and_the_document_says_what_was_left_out(self):
+        trace = Trace("client", "a title", most=3)
+        for number in range(3):
+            trace.record(number * MILLISECOND, "x:y", number=number)
+        assert "description" not in trace.qlog()["traces"][0]
+        for number in range(3, 5):
+            trace.record(number * MILLISECOND, "x:y", number=number)
+        assert trace.dropped == 2
+        assert [event["data"]["number"] for event in trace.events()] == [2, 3, 4]
+        assert trace.qlog()["traces"][0]["description"] == "the first 2 events were left out"
