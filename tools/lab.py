@@ -39,6 +39,9 @@ A net.toml:
   loss = 0.01
 """
 
+FINISH_SECONDS = 5.0
+"""How long programs beside may work on what they have got, when the command has ended."""
+
 # What there is without a file.
 TWO_HOSTS = '[[link]]\nends = ["a", "b"]\n'
 
@@ -140,6 +143,7 @@ def _in_lab(
             hosts[on], _filled(words, hosts), surroundings, **(_CAPTURED if as_json else {"stdin": None})
         )
         out, err = process.communicate()
+        _let_finish(hosts)
         document: dict[str, Any] = {
             "host": on,
             "command": process.args,
@@ -224,6 +228,24 @@ def _start(
         raise Failure(f"{words[0]}: no such program", USAGE) from error
     except PermissionError as error:
         raise Failure(f"{words[0]}: {error.strerror}", USAGE) from error
+
+
+def _let_finish(hosts: dict[str, Host]) -> None:
+    """Wait while a program on the hosts still works on what came, but not for long: all of them are ended next."""
+    places = {os.fstat(host.namespace.fileno()).st_ino for host in hosts.values()}
+    end = time.monotonic() + FINISH_SECONDS
+    while any(_works(process, places) for process in Path("/proc").glob("[0-9]*")) and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def _works(process: Path, places: set[int]) -> bool:
+    try:
+        if process.name == str(os.getpid()) or (process / "ns/net").stat().st_ino not in places:
+            return False
+        # What follows the name, which may hold anything: the state, proc_pid_stat(5).
+        return (process / "stat").read_text(errors="replace").rpartition(") ")[2][0] in "RD"
+    except OSError:  # it has ended, or is somebody else's
+        return False
 
 
 def _status(returncode: int) -> int:
