@@ -9,19 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from rawproto import (
-    Batch,
-    Header,
-    Protocol,
-    RawLink,
-    ReceivedBatch,
-    build_batch,
-    checksums,
-    resolve_ip_addr,
-    run,
-)
+from rawproto import Batch, Header, Protocol, RawLink, ReceivedBatch, resolve_ip_addr, run
 from rawproto.protocol import MILLISECOND
-from rawproto.wire import OpenEnum, Transmit, checksum16, enum8, u8, u32
+from rawproto.wire import OpenEnum, Transmit, build_batch, checksum16, checksums, enum8, u8, u32
 
 
 class Kind(OpenEnum):
@@ -110,8 +100,11 @@ class GoBackN(Protocol):
 if __name__ == "__main__":
     where = resolve_ip_addr("ip4", sys.argv[2])
     if sys.argv[1] == "receive":  # go_back_n.py receive LOCAL-ADDRESS > FILE
+        receiver = GoBackN(0)
         with RawLink(253, local=where) as link:
-            run(GoBackN(0), link, on_event=lambda piece: not sys.stdout.buffer.write(piece))
+            run(receiver, link, on_event=lambda piece: not sys.stdout.buffer.write(piece))
+            sys.stdout.buffer.flush()
+            run(receiver, link, timeout=2)  # the last acknowledgement may be lost: answer what comes again
     else:  # go_back_n.py send ADDRESS < FILE
         sender = GoBackN(time.time_ns() % 2**32)
         sender.transfer(where, sys.stdin.buffer.read())

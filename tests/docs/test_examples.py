@@ -121,8 +121,8 @@ def test_go_back_n_on_raw_sockets(tmp_path: Path) -> None:
         a, b = lab.hosts("a", "b")
         lab.link(a, b, delay="5ms", loss=0.02, seed=7)
         with b.popen([*program, "receive", b.address()], stdout=subprocess.PIPE) as receiver:
-            a.run([*program, "send", b.address()], input=data, check=True, timeout=60)
-            got, _ = receiver.communicate(timeout=60)
+            a.run([*program, "send", b.address()], input=data, check=True)
+            got, _ = receiver.communicate()
     assert got == data
 
 
@@ -137,7 +137,7 @@ def test_echo_on_raw_sockets() -> None:
             # The kernel's list of raw sockets: local address and, as its port, the protocol.
             while b":00FD" not in b.run(["cat", "/proc/net/raw"], capture_output=True, check=True).stdout:
                 assert answerer.poll() is None
-            done = a.run([*program, "ask", b.address(), "4"], check=True, timeout=60, capture_output=True)
+            done = a.run([*program, "ask", b.address(), "4"], check=True, capture_output=True)
             answerer.kill()
     lines = done.stdout.decode().splitlines()
     assert len(lines) == 4

@@ -24,12 +24,12 @@ def run(page: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=600,
+        timeout=1700,
     )
 
 
 @pytest.mark.netns
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_block_does_what_the_page_says(page: Path) -> None:
     if not any(block.language in blocks.RUN for block in blocks.blocks_of(page)):
