@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rawproto.net.aio_conn import AsyncConn as Conn
-from rawproto.net.aio_conn import AsyncListener as Listener
 from rawproto.net.aio_dialing import dial, listen
+from rawproto.net.aio_listener import AsyncListener as Listener
 from rawproto.net.aio_packets import AsyncPacketConn as PacketConn
 from rawproto.net.aio_running import run
 from rawproto.net.aio_streams import open_connection, start_server

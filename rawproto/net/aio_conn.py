@@ -1,32 +1,31 @@
-"""AsyncConn and AsyncListener: the asyncio face of every transport."""
+"""AsyncConn: the asyncio face of every transport."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rawproto.errors import ClosedError, UnexpectedEOF
-from rawproto.net.failures import closed, deadline_exceeded, raise_op_error
-from rawproto.net.front import TLS_CLOSE_TIMEOUT, Front
+from rawproto.errors import UnexpectedEOF
+from rawproto.net.aio_closing import AsyncClosable
+from rawproto.net.aio_side import AsyncSide
 from rawproto.net.side import deadline_after
+from rawproto.net.stream_front import TLS_CLOSE_TIMEOUT, StreamFront
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from types import TracebackType
+    from collections.abc import Callable
     from typing import Self
 
-    from rawproto.net.aio_side import AsyncSide
-    from rawproto.net.stream import Acceptor, Stream
+    from rawproto.net.stream import Stream
 
-__all__ = ["AsyncConn", "AsyncListener"]
+__all__ = ["AsyncConn"]
 
 
 DELIVERY_TIMEOUT = 1.0
 """Seconds that closing waits for what was written to arrive."""
 
 
-class AsyncConn(Front):
+class AsyncConn(StreamFront[AsyncSide], AsyncClosable):
     """A connection of an event loop: :class:`rawproto.Conn` with coroutine methods.
 
     One task may read while another writes. A cancelled read has taken no bytes; a cancelled write may have sent
@@ -36,9 +35,7 @@ class AsyncConn(Front):
     def __init__(
         self, stream: Stream, reader: AsyncSide, writer: AsyncSide, delivery: AsyncSide | None = None
     ) -> None:
-        super().__init__(stream)
-        self._reader = reader
-        self._writer = writer
+        super().__init__(stream, reader, writer)
         self._delivery = delivery
         self._finished = False
 
@@ -100,12 +97,12 @@ class AsyncConn(Front):
             rest = data if isinstance(data, bytes) else memoryview(data).cast("B")
             size = len(rest)
             while done < size:
-                count = self._stream.try_write(rest)
+                count = self._below.try_write(rest)
                 done += count
                 if done < size:
                     rest = memoryview(rest)[count:]
                     await self._wait(side, "write", done)
-            while not self._stream.flush():
+            while not self._below.flush():
                 await self._wait(side, "write", done)
             return size
         except OSError as error:
@@ -115,26 +112,13 @@ class AsyncConn(Front):
         """As :meth:`rawproto.Conn.handshake`."""
         await self._enter(self._reader, "handshake")
 
-    def set_deadline(self, seconds: float | None) -> None:
-        """As :meth:`rawproto.Conn.set_deadline`."""
-        self.set_read_deadline(seconds)
-        self.set_write_deadline(seconds)
-
-    def set_read_deadline(self, seconds: float | None) -> None:
-        """As :meth:`rawproto.Conn.set_read_deadline`."""
-        self._reader.set_deadline(deadline_after(seconds))
-
-    def set_write_deadline(self, seconds: float | None) -> None:
-        """As :meth:`rawproto.Conn.set_write_deadline`."""
-        self._writer.set_deadline(deadline_after(seconds))
-
     async def close_write(self) -> None:
         """As :meth:`rawproto.Conn.close_write`."""
         try:
             await self._enter(self._writer, "close_write")
             self._write_closed = True
-            self._stream.close_write()
-            while not self._stream.flush():
+            self._below.close_write()
+            while not self._below.flush():
                 await self._wait(self._writer, "close_write")
         except OSError as error:
             self._fail(error, "close_write")
@@ -145,12 +129,12 @@ class AsyncConn(Front):
         The loop delivers the rest, as long as it runs; a loop that ends at once would leave it undelivered.
         """
         first = self._begin_close()
-        if first and self._stream.tls is not None and self._secured and not self._stream.unread():
+        if first and self._below.tls is not None and self._secured and not self._below.unread():
             await self._end_tls()
         self._finish()
         if first and self._delivery is not None:
             self._delivery.set_deadline(deadline_after(DELIVERY_TIMEOUT))
-            while not self._stream.delivered() and not self._delivery.expired:
+            while not self._below.delivered() and not self._delivery.expired:
                 await self._delivery.wait()
 
     def abort(self) -> None:
@@ -159,17 +143,9 @@ class AsyncConn(Front):
         self._begin_close()
         self._finish()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
     def over(self, layer: Callable[[Stream], Stream]) -> Self:
         """The same connection with a layer (TLS) put under its face; this object is not to be used any more."""
-        return type(self)(layer(self._stream), self._reader, self._writer, self._delivery)
+        return type(self)(layer(self._below), self._reader, self._writer, self._delivery)
 
     def _begin_close(self) -> bool:
         first, self._closed = not self._closed, True
@@ -183,18 +159,18 @@ class AsyncConn(Front):
         self._finished = True
         self._reader.release()
         self._writer.release()
-        if self._aborted or self._stream.unread():
-            self._stream.abort()
+        if self._aborted or self._below.unread():
+            self._below.abort()
         else:
-            self._stream.close()
+            self._below.close()
 
     async def _end_tls(self) -> None:
         """Tell the peer that nothing was cut off, waiting a bounded time for room to say it."""
         self._writer.deadline = deadline_after(TLS_CLOSE_TIMEOUT)
         try:
             if not self._write_closed:
-                self._stream.close_write()
-            while not self._finished and not self._stream.flush() and not self._writer.expired:
+                self._below.close_write()
+            while not self._finished and not self._below.flush() and not self._writer.expired:
                 await self._writer.wait()
         except OSError:
             # The peer is gone: there is nobody to tell.
@@ -237,74 +213,3 @@ class AsyncConn(Front):
             await other.wait()
         finally:
             timer.cancel()
-
-
-class AsyncListener:
-    """Takes connections in: :class:`rawproto.Listener` with coroutine methods."""
-
-    def __init__(self, acceptor: Acceptor, side: AsyncSide, wrap: Callable[[Stream], AsyncConn]) -> None:
-        self._acceptor = acceptor
-        self._side = side
-        self.wrap = wrap
-        self._closed = False
-
-    @property
-    def network(self) -> str:
-        """The network listened on."""
-        return self._acceptor.network
-
-    @property
-    def addr(self) -> Any:
-        """The address listened on, with the port that was picked for port 0."""
-        return self._acceptor.addr
-
-    async def accept(self) -> AsyncConn:
-        """As :meth:`rawproto.Listener.accept`."""
-        try:
-            while True:
-                if self._closed:
-                    raise closed("accept", self.network, "the listener", self.addr)
-                if self._side.expired:
-                    raise deadline_exceeded("accept", self.network, self.addr)
-                stream = self._acceptor.try_accept()
-                if stream is not None:
-                    return self.wrap(stream)
-                await self._side.wait()
-        except OSError as error:
-            raise_op_error(error, "accept", self.network, self.addr)
-
-    def set_deadline(self, seconds: float | None) -> None:
-        """As :meth:`rawproto.Listener.set_deadline`."""
-        self._side.set_deadline(deadline_after(seconds))
-
-    async def close(self) -> None:
-        """As :meth:`rawproto.Listener.close`."""
-        self.shut()
-
-    def shut(self) -> None:
-        """Close, where nothing can be awaited."""
-        if not self._closed:
-            self._closed = True
-            self._side.wake()
-            self._side.release()
-            self._acceptor.close()
-
-    async def __aiter__(self) -> AsyncIterator[AsyncConn]:
-        while True:
-            try:
-                conn = await self.accept()
-            except ClosedError:
-                return
-            yield conn
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    def __repr__(self) -> str:
-        state = "closed " if self._closed else ""
-        return f"<{state}{type(self).__name__} {self.network} {self.addr}>"

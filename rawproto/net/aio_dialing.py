@@ -9,7 +9,8 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any, overload
 
-from rawproto.net.aio_conn import AsyncConn, AsyncListener
+from rawproto.net.aio_conn import AsyncConn
+from rawproto.net.aio_listener import AsyncListener
 from rawproto.net.aio_side import AsyncFdSide
 from rawproto.net.dialing import admission, check_config, check_context, fair_share, host_of
 from rawproto.net.failures import raise_op_error

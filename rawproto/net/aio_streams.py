@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from rawproto.addr.endpoints import PortAddr
-    from rawproto.net.aio_conn import AsyncConn, AsyncListener
+    from rawproto.net.aio_conn import AsyncConn
+    from rawproto.net.aio_listener import AsyncListener
 
 __all__ = ["ConnTransport", "StreamServer", "open_connection", "start_server"]
 

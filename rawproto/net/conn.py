@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rawproto.errors import UnexpectedEOF
 from rawproto.net.closing import Closable
-from rawproto.net.front import TLS_CLOSE_TIMEOUT, Front
 from rawproto.net.side import Side, deadline_after
+from rawproto.net.stream_front import TLS_CLOSE_TIMEOUT, StreamFront
 
 if TYPE_CHECKING:
     import io
@@ -20,17 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["Conn"]
 
 
-class Conn(Front, Closable):
+class Conn(StreamFront[Side], Closable):
     """A connection. One thread may read while another writes; a second reader (or writer) waits its turn.
 
     Made by :func:`rawproto.dial` and :meth:`Listener.accept`.
     """
 
     def __init__(self, stream: Stream, reader: Side, writer: Side) -> None:
-        Front.__init__(self, stream)
+        StreamFront.__init__(self, stream, reader, writer)
         Closable.__init__(self, reader, writer)
-        self._reader = reader
-        self._writer = writer
         self._handshaking = threading.Lock() if stream.tls is not None else None
 
     def read(self, n: int = -1) -> bytes:
@@ -120,12 +118,12 @@ class Conn(Front, Closable):
             rest = data if isinstance(data, bytes) else memoryview(data).cast("B")
             size = len(rest)
             while done < size:
-                count = self._stream.try_write(rest)
+                count = self._below.try_write(rest)
                 done += count
                 if done < size:
                     rest = memoryview(rest)[count:]
                     self._wait(side, "write", done)
-            while not self._stream.flush():
+            while not self._below.flush():
                 self._wait(side, "write", done)
             return size
         except OSError as error:
@@ -160,19 +158,6 @@ class Conn(Front, Closable):
         finally:
             self._leave(self._reader)
 
-    def set_deadline(self, seconds: float | None) -> None:
-        """Set both deadlines, ``seconds`` from now; None takes them away. Also of operations that wait now."""
-        self.set_read_deadline(seconds)
-        self.set_write_deadline(seconds)
-
-    def set_read_deadline(self, seconds: float | None) -> None:
-        """Set the deadline of reads, ``seconds`` from now, or None."""
-        self._reader.set_deadline(deadline_after(seconds))
-
-    def set_write_deadline(self, seconds: float | None) -> None:
-        """Set the deadline of writes, ``seconds`` from now, or None."""
-        self._writer.set_deadline(deadline_after(seconds))
-
     def close_write(self) -> None:
         """Half close: the peer reads the end of the stream behind what was written; reading goes on.
 
@@ -183,8 +168,8 @@ class Conn(Front, Closable):
         self._enter(side, "close_write")
         try:
             self._write_closed = True
-            self._stream.close_write()
-            while not self._stream.flush():
+            self._below.close_write()
+            while not self._below.flush():
                 self._wait(side, "close_write")
         except OSError as error:
             self._fail(error, "close_write")
@@ -219,7 +204,7 @@ class Conn(Front, Closable):
 
     def over(self, layer: Callable[[Stream], Stream]) -> Self:
         """The same connection with a layer (TLS) put under its face; this object is not to be used any more."""
-        return type(self)(layer(self._stream), self._reader, self._writer)
+        return type(self)(layer(self._below), self._reader, self._writer)
 
     # ---- the common path of all operations
 
@@ -275,20 +260,20 @@ class Conn(Front, Closable):
             raise self._closed_error(op)
 
     def _close_below(self) -> None:
-        if self._aborted or self._stream.unread():
-            self._stream.abort()
+        if self._aborted or self._below.unread():
+            self._below.abort()
         else:
-            if self._stream.tls is not None and self._secured:
+            if self._below.tls is not None and self._secured:
                 self._end_tls()
-            self._stream.close()
+            self._below.close()
 
     def _end_tls(self) -> None:
         """Tell the peer that nothing was cut off, waiting a bounded time for room to say it."""
         self._writer.deadline = deadline_after(TLS_CLOSE_TIMEOUT)
         try:
             if not self._write_closed:
-                self._stream.close_write()
-            while not self._stream.flush() and not self._writer.expired:
+                self._below.close_write()
+            while not self._below.flush() and not self._writer.expired:
                 self._writer.wait()
         except OSError:
             # The peer is gone: there is nobody to tell.

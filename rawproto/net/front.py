@@ -1,108 +1,73 @@
-"""What the blocking and the asyncio face of a connection have in common: everything but the waiting."""
+"""What every face of a connection has, blocking or asyncio, of bytes or of datagrams: everything but the waiting."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from rawproto.errors import TLSError
 from rawproto.net.failures import closed, deadline_exceeded, raise_op_error
-from rawproto.net.stream import READ_SIZE
+from rawproto.net.side import deadline_after
 
 if TYPE_CHECKING:
-    import ssl
-
     from rawproto.errors import OpError
-    from rawproto.net.stats import ConnStats
+    from rawproto.net.aio_side import AsyncSide
+    from rawproto.net.packet_socket import PacketSocket
+    from rawproto.net.side import Side
     from rawproto.net.stream import Stream
 
-__all__ = ["TLS_CLOSE_TIMEOUT", "TLS_HANDSHAKE_TIMEOUT", "Front"]
-
-TLS_HANDSHAKE_TIMEOUT = 10.0
-"""Seconds that a TLS handshake may take when no deadline is nearer."""
-TLS_CLOSE_TIMEOUT = 1.0
-"""Seconds that closing may wait for room for the last bytes of TLS."""
+__all__ = ["Front"]
 
 
-class Front:
-    """Base of Conn and AsyncConn."""
+B = TypeVar("B", bound="Stream | PacketSocket")
+S = TypeVar("S", bound="Side | AsyncSide")
 
-    _closed = False
 
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        self._held = b""
-        self._aborted = False
-        self._write_closed = False
-        self._secured = stream.tls is None
-        self._handshake_limit = 0
-        self._handshake_error: TLSError | None = None
+class Front(Generic[B, S]):
+    """Base of every connection: who talks to whom, and until when.
+
+    Args:
+        below: what the connection is a face of.
+        reader: waits for what is to be read.
+        writer: waits for room to write.
+    """
+
+    _closed: bool
+
+    def __init__(self, below: B, reader: S, writer: S) -> None:
+        self._below = below
+        self._reader = reader
+        self._writer = writer
 
     @property
     def network(self) -> str:
         """The network the connection was made with, such as "tcp" or "rsp+udp4"."""
-        return self._stream.network
+        return self._below.network
 
     @property
     def local_addr(self) -> Any:
-        """This end, a TCPAddr or RSPAddr."""
-        return self._stream.local_addr
+        """This end: an endpoint of the network's kind, such as a TCPAddr."""
+        return self._below.local_addr
 
     @property
     def remote_addr(self) -> Any:
-        """The peer, a TCPAddr or RSPAddr."""
-        return self._stream.remote_addr
+        """The peer: an endpoint of the network's kind, or None where datagrams come from everybody."""
+        return self._below.remote_addr
 
-    @property
-    def tls(self) -> ssl.SSLObject | None:
-        """The TLS state (version, cipher, ALPN, the peer's certificate), or None without TLS."""
-        return self._stream.tls
+    def set_deadline(self, seconds: float | None) -> None:
+        """Set both deadlines, ``seconds`` from now; None takes them away. Also of operations that wait now."""
+        self.set_read_deadline(seconds)
+        self.set_write_deadline(seconds)
 
-    def stats(self) -> ConnStats:
-        """The counters of the connection; they can be read after it is closed, too."""
-        return self._stream.stats()
+    def set_read_deadline(self, seconds: float | None) -> None:
+        """Set the deadline of reads, ``seconds`` from now, or None."""
+        self._reader.set_deadline(deadline_after(seconds))
+
+    def set_write_deadline(self, seconds: float | None) -> None:
+        """Set the deadline of writes, ``seconds`` from now, or None."""
+        self._writer.set_deadline(deadline_after(seconds))
 
     def __repr__(self) -> str:
         state = "closed " if self._closed else ""
         return f"<{state}{type(self).__name__} {self.network} {self.local_addr}->{self.remote_addr}>"
-
-    def _try_read(self, n: int) -> bytes | None:
-        """What an earlier read put back, or up to ``n`` bytes of the stream; None when there is nothing yet."""
-        if not self._held:
-            return self._stream.try_read(n if n > 0 else READ_SIZE)
-        if n < 0 or n >= len(self._held):
-            data, self._held = self._held, b""
-        else:
-            data, self._held = self._held[:n], self._held[n:]
-        return data
-
-    def _try_readinto(self, view: memoryview) -> int | None:
-        if not self._held:
-            return self._stream.try_readinto(view)
-        data = self._try_read(len(view)) or b""
-        view[: len(data)] = data
-        return len(data)
-
-    def _put_back(self, data: memoryview) -> None:
-        """The bytes of a read that did not get all it wanted: the next one begins with them."""
-        self._held = bytes(data) + self._held
-
-    def _next_step(self) -> Literal["read", "write"] | None:
-        """Go on with the TLS handshake: what it waits for, or None. A failed one fails again with the same words."""
-        if self._handshake_error is not None:
-            raise TLSError(self._handshake_error.reason) from self._handshake_error.__cause__
-        now = time.monotonic_ns()
-        if not self._handshake_limit:
-            self._handshake_limit = now + int(TLS_HANDSHAKE_TIMEOUT * 1e9)
-        try:
-            want = self._stream.handshake()
-            if want is not None and now >= self._handshake_limit:
-                raise TLSError(f"the TLS handshake was not over within {TLS_HANDSHAKE_TIMEOUT:g} s")
-        except TLSError as error:
-            self._handshake_error = error
-            raise
-        self._secured = want is None
-        return want
 
     def _fail(self, error: OSError, op: str) -> NoReturn:
         """Raise ``error`` as an OpError with the operation and the addresses."""

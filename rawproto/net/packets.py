@@ -67,7 +67,8 @@ def listen_packets(network: str, address: Any) -> UDPConn | IPConn:
 
 async def async_dial_packets(network: str, address: Any, local: Any) -> AsyncPacketConn:
     """:func:`dial_packets` for an event loop."""
-    from rawproto.net.aio_packets import AsyncPacketConn, IPSocket
+    from rawproto.net.aio_packets import AsyncPacketConn
+    from rawproto.net.ip_socket import IPSocket
 
     if network in UDP_NETWORKS:
         net = parse_network(network, UDP_NETWORKS)
@@ -82,7 +83,8 @@ async def async_dial_packets(network: str, address: Any, local: Any) -> AsyncPac
 
 async def async_listen_packets(network: str, address: Any) -> AsyncPacketConn:
     """:func:`listen_packets` for an event loop."""
-    from rawproto.net.aio_packets import AsyncPacketConn, IPSocket
+    from rawproto.net.aio_packets import AsyncPacketConn
+    from rawproto.net.ip_socket import IPSocket
 
     if network in UDP_NETWORKS:
         net = parse_network(network, UDP_NETWORKS)

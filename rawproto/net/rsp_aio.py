@@ -6,7 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from rawproto.net.aio_conn import AsyncConn, AsyncListener
+from rawproto.net.aio_conn import AsyncConn
+from rawproto.net.aio_listener import AsyncListener
 from rawproto.net.carriers import Registry, checked_config, dial_source, link_address, local_address
 from rawproto.net.failures import deadline_exceeded
 from rawproto.net.loop_driver import AsyncDriverSide, LoopDriver

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from rawproto.net.closing import Closable
-from rawproto.net.failures import closed, deadline_exceeded, raise_op_error
+from rawproto.net.packet_front import PacketFront
 from rawproto.net.poller import POLLIN, POLLOUT
-from rawproto.net.side import FdSide, Side, deadline_after
+from rawproto.net.side import FdSide, Side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,32 +20,26 @@ __all__ = ["UDPConn"]
 T = TypeVar("T")
 
 
-class UDPConn(Closable):
+class UDPConn(PacketFront[Side], Closable):
     """A UDP socket, connected (:func:`rawproto.dial_udp`) or not (:func:`rawproto.listen_udp`).
 
     One thread may receive while another sends.
     """
 
+    if TYPE_CHECKING:
+
+        @property
+        def local_addr(self) -> UDPAddr:
+            """Own endpoint."""
+
+        @property
+        def remote_addr(self) -> PortAddr | None:
+            """The peer of a connected socket, else None."""
+
     def __init__(self, sock: UDPSocket) -> None:
-        self._reader = FdSide(sock.fileno(), POLLIN)
-        self._writer = FdSide(sock.fileno(), POLLOUT)
-        super().__init__(self._reader, self._writer)
-        self._sock = sock
-
-    @property
-    def network(self) -> str:
-        """The network's name, as given."""
-        return self._sock.network
-
-    @property
-    def local_addr(self) -> UDPAddr:
-        """Own endpoint."""
-        return self._sock.local_addr
-
-    @property
-    def remote_addr(self) -> PortAddr | None:
-        """The peer of a connected socket, else None."""
-        return self._sock.remote_addr
+        reader, writer = FdSide(sock.fileno(), POLLIN), FdSide(sock.fileno(), POLLOUT)
+        PacketFront.__init__(self, sock, reader, writer)
+        Closable.__init__(self, reader, writer)
 
     def read(self, n: int = -1) -> bytes:
         """The next datagram, cut to ``n`` bytes unless negative. May be empty: UDP has no end of the stream."""
@@ -59,11 +53,11 @@ class UDPConn(Closable):
             ClosedError: this side is closed, perhaps during the call.
             ConnectionRefused: connected, and the peer answered that nothing listens there (ICMP).
         """
-        return self._run(self._reader, "read", lambda: self._sock.receive(n))
+        return self._run(self._reader, "read", lambda: self._below.receive(n))
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Send one datagram to the connected peer; returns its length. Errors as of :meth:`read_from`."""
-        return self._run(self._writer, "write", lambda: self._sock.send(data))
+        return self._run(self._writer, "write", lambda: self._below.send(data))
 
     def write_to(self, data: bytes | bytearray | memoryview, address: UDPAddr) -> int:
         """Send one datagram to ``address``; returns its length.
@@ -71,47 +65,20 @@ class UDPConn(Closable):
         Raises:
             OpError: the socket is connected, or the datagram is too large.
         """
-        return self._run(self._writer, "write", lambda: self._sock.send_to(data, address))
-
-    def set_deadline(self, seconds: float | None) -> None:
-        """Set both deadlines, ``seconds`` from now, or None. Also of calls that wait now."""
-        self.set_read_deadline(seconds)
-        self.set_write_deadline(seconds)
-
-    def set_read_deadline(self, seconds: float | None) -> None:
-        """Set the deadline of reads, ``seconds`` from now, or None."""
-        self._reader.set_deadline(deadline_after(seconds))
-
-    def set_write_deadline(self, seconds: float | None) -> None:
-        """Set the deadline of writes, ``seconds`` from now, or None."""
-        self._writer.set_deadline(deadline_after(seconds))
-
-    def fileno(self) -> int:
-        """The socket's descriptor, -1 when closed."""
-        return self._sock.fileno()
-
-    def __repr__(self) -> str:
-        state = "closed " if self._closed else ""
-        return f"<{state}UDPConn {self.network} {self.local_addr}->{self.remote_addr}>"
+        return self._run(self._writer, "write", lambda: self._below.send_to(data, address))
 
     def _run(self, side: Side, op: str, attempt: Callable[[], T]) -> T:
         """The result of ``attempt``, waiting for ``side`` as long as it would block."""
         if not side.enter():
-            raise deadline_exceeded(op, self.network, self.local_addr, self.remote_addr)
+            raise self._late(op)
         try:
-            while True:
-                if self._closed:
-                    raise closed(op, self.network, "the connection", self.local_addr, self.remote_addr)
-                if side.expired:
-                    raise deadline_exceeded(op, self.network, self.local_addr, self.remote_addr)
-                try:
-                    return attempt()
-                except BlockingIOError:
-                    side.wait()
+            while (result := self._try(side, op, attempt)) is None:
+                side.wait()
+            return result
         except OSError as error:
-            raise_op_error(error, op, self.network, self.local_addr, self.remote_addr)
+            self._fail(error, op)
         finally:
             self._leave(side)
 
     def _close_below(self) -> None:
-        self._sock.close()
+        self._below.close()

@@ -118,7 +118,7 @@ def closed_pair(listener, data):
             conn.set_deadline(30)
         dialed.write(data)
         assert accepted.read_exactly(len(data)) == data
-        streams = [conn._stream for conn in (dialed, accepted)]
+        streams = [conn._below for conn in (dialed, accepted)]
         return [weakref.ref(stream._core) for stream in streams], [
             weakref.ref(stream._driver) for stream in streams
         ]

@@ -139,7 +139,7 @@ class TestEnd:
     def test_a_stream_that_is_cut_off_is_told_from_one_that_ended(self, network, authority, served):
         def cut(conn):
             conn.write(b"half of it")
-            conn._stream._below.close_write()  # the end of the stream below, without that of TLS
+            conn._below._below.close_write()  # the end of the stream below, without that of TLS
             with contextlib.suppress(OSError):
                 conn.read()
 
