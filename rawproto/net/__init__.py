@@ -6,9 +6,8 @@ from rawproto._face import face
 
 _HOMES = {
     ".conn": "Conn",
-    ".dialing": "dial dial_tcp listen listen_tcp",
+    ".dialing": "dial dial_tcp dial_udp listen listen_tcp listen_udp",
     ".listener": "Listener",
-    ".packets": "dial_udp listen_udp",
     ".pool": "ConnectionPool",
     ".running": "run",
     ".stats": "ConnStats",

@@ -6,17 +6,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rawproto.net.aio_closing import AsyncClosable
 from rawproto.net.aio_side import AsyncFdSide, AsyncSide
+from rawproto.net.ip_socket import IPSocket
 from rawproto.net.packet_front import PacketFront
 from rawproto.net.poller import POLLIN, POLLOUT
+from rawproto.net.udp_socket import UDPSocket
 
 if TYPE_CHECKING:
     from collections.abc import Buffer, Callable  # type: ignore[attr-defined,unused-ignore]
 
+    from rawproto.link.ipconn import IPConn
     from rawproto.net.packet_socket import PacketSocket
 
-__all__ = ["AsyncPacketConn"]
+__all__ = ["AsyncPacketConn", "packet_conn"]
 
 T = TypeVar("T")
+
+
+def packet_conn(sock: UDPSocket | IPConn) -> AsyncPacketConn:
+    """The asyncio face of ``sock``."""
+    return AsyncPacketConn(sock if isinstance(sock, UDPSocket) else IPSocket(sock))
 
 
 class AsyncPacketConn(PacketFront[AsyncSide], AsyncClosable):

@@ -13,11 +13,12 @@ from rawproto.net.log import logger
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from types import TracebackType
-    from typing import Self
+    from typing import Self, Unpack
 
     from rawproto.addr.endpoints import PortAddr
     from rawproto.net.aio_conn import AsyncConn
     from rawproto.net.aio_listener import AsyncListener
+    from rawproto.net.options import DialOptions, ListenOptions
 
 __all__ = ["ConnTransport", "StreamServer", "open_connection", "start_server"]
 
@@ -176,7 +177,7 @@ class _Deaf(asyncio.StreamReaderProtocol):
 
 
 async def open_connection(
-    network: str, address: str | PortAddr, *, limit: int = LIMIT, **options: Any
+    network: str, address: str | PortAddr, *, limit: int = LIMIT, **options: Unpack[DialOptions]
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Dial and return (reader, writer), as :func:`asyncio.open_connection`; ``options`` are those of ``dial``."""
     reader = asyncio.StreamReader(limit=limit)
@@ -240,7 +241,7 @@ async def start_server(
     address: str | PortAddr,
     *,
     limit: int = LIMIT,
-    **options: Any,
+    **options: Unpack[ListenOptions],
 ) -> StreamServer:
     """Listen and call ``client_connected(reader, writer)`` for each connection, as :func:`asyncio.start_server`.
 

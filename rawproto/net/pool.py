@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rawproto.errors import ConfigError
 from rawproto.net.dialing import dial
@@ -15,10 +15,11 @@ from rawproto.net.networks import parse_network
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
-    from typing import Self
+    from typing import Self, Unpack
 
     from rawproto.addr.endpoints import PortAddr
     from rawproto.net.conn import Conn
+    from rawproto.net.options import DialOptions
 
 __all__ = ["ConnectionPool"]
 
@@ -50,7 +51,7 @@ class ConnectionPool:
         max_idle: int = 8,
         idle_timeout: float = 60.0,
         check: Callable[[Conn], bool] | None = None,
-        **options: Any,
+        **options: Unpack[DialOptions],
     ) -> None:
         parse_network(network)
         if max_size < 1 or not 0 <= max_idle <= max_size:
@@ -106,7 +107,9 @@ class ConnectionPool:
                     return conn
                 conn.abort()
             left = None if stop is None else max(stop - time.monotonic(), 0.001)
-            options = {**self._options} if left is None else {**self._options, "timeout": left}
+            options = self._options.copy()
+            if left is not None:
+                options["timeout"] = left
             dialled: Conn = dial(self.network, self.address, **options)
             return dialled
         except BaseException:

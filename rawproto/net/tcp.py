@@ -6,19 +6,20 @@ import contextlib
 import errno
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rawproto.addr.endpoints import TCPAddr
-from rawproto.net.networks import Network, folded, version_of
+from rawproto.net.candidates import folded, version_of
 from rawproto.net.stats import ConnStats
 from rawproto.net.stream import Acceptor, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rawproto.addr.endpoints import PortAddr
+    from rawproto.net.networks import Network
 
-__all__ = ["TCPAcceptor", "TCPStream", "bound_socket", "listening_socket"]
+__all__ = ["TCPAcceptor", "TCPStream", "connecting", "listening_socket"]
 
 KEEPALIVE_IDLE = 15
 """Seconds of silence before the first keepalive, between keepalives; Go's figures (net.KeepAliveConfig)."""
@@ -162,18 +163,19 @@ class TCPAcceptor(Acceptor):
         self._sock.close()
 
 
-def bound_socket(local: PortAddr | None, remote: PortAddr) -> socket.socket:
-    """A TCP socket of the family of ``remote``, bound to ``local`` where that is given."""
+@contextlib.contextmanager
+def connecting(local: PortAddr | None, remote: PortAddr) -> Iterator[tuple[socket.socket, Any]]:
+    """A TCP socket, bound to ``local`` where that is given, and the address to connect it to; closed on failure."""
     version = version_of(remote.ip)
     sock = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
     try:
         if local is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(local.sockaddr(version))
+        yield sock, remote.sockaddr(version)
     except BaseException:
         sock.close()
         raise
-    return sock
 
 
 def listening_socket(network: Network, local: PortAddr, backlog: int) -> socket.socket:

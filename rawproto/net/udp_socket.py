@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from rawproto.addr.endpoints import UDPAddr
 from rawproto.errors import OpError
-from rawproto.net.networks import Network, folded, version_of
+from rawproto.net.candidates import folded, version_of
 
 if TYPE_CHECKING:
     from rawproto.addr.endpoints import PortAddr
+    from rawproto.net.networks import Network
 
 __all__ = ["MAX_DATAGRAM", "UDPSocket", "udp_socket"]
 

@@ -22,7 +22,7 @@ def test_news_made_by_another_thread_reaches_the_thread_that_leads(pair, backgro
     client, _ = pair
     reading = background(client.read)
     wait_until(lambda: client._reader.polling)
-    client._stream.abort()
+    client._below.abort()
     with pytest.raises(rawproto.ClosedError):
         reading.result()
 
