@@ -8,7 +8,7 @@ import pytest
 
 from rawproto.addr import IPAddr
 from rawproto.errors import OpError
-from rawproto.link import PacketLink, RawLink
+from rawproto.link import PacketLink, RawLink, hostchecks
 from rawproto.link.doctor import Question, State, examine
 from rawproto.link.privilege import drop_privileges
 
@@ -159,3 +159,54 @@ def test_a_firewall_that_refuses_on_the_way_out(pair):
     findings = checked(a, Question(253, 4, IPAddr(b.ip4)))
     assert states(findings, "send") == [State.PROBLEM]
     assert "firewall" in findings["send"][0].mend[0]
+
+
+@pytest.mark.parametrize(("groups", "state"), [("1 0", State.NOTICE), ("0 4294967294", State.FINE)])
+def test_who_may_ping_unprivileged(pair, groups, state):
+    def prepare():
+        Path("/proc/sys/net/ipv4/ping_group_range").write_text(groups)
+
+    findings = checked(pair[0], prepare=prepare)
+    assert states(findings, "ping_group_range") == [state]
+    assert groups.split()[0] in findings["ping_group_range"][0].text
+
+
+@pytest.fixture
+def settings(monkeypatch):
+    """What the kernel's files say, by path; files that are not in it cannot be read."""
+    files = {}
+    monkeypatch.setattr(hostchecks, "read_setting", lambda path: files.get(str(path), ""))
+    monkeypatch.setattr(hostchecks.pathlib.Path, "exists", lambda path: str(path) in files)
+    return files
+
+
+def test_user_namespaces_that_are_off(settings):
+    (fine,) = hostchecks.user_namespaces(Question())
+    assert fine.state is State.FINE
+    settings["/proc/sys/user/max_user_namespaces"] = "0\n"
+    settings["/proc/sys/kernel/apparmor_restrict_unprivileged_userns"] = "1\n"
+    found = list(hostchecks.user_namespaces(Question()))
+    assert [finding.state for finding in found] == [State.NOTICE] * 2
+    assert found[0].text.startswith("user.max_user_namespaces keeps ordinary users from user namespaces")
+    assert found[0].mend == ("sysctl -w user.max_user_namespaces=10000",)
+
+
+def test_a_kernel_without_netem(settings, monkeypatch):
+    monkeypatch.setattr(hostchecks.pathlib.Path, "read_bytes", lambda path: b"no gzip")
+    (missing,) = hostchecks.netem(Question())
+    assert missing.state is State.NOTICE
+    assert "modprobe sch_netem" in missing.mend[0]
+    settings[f"/boot/config-{os.uname().release}"] = "# kernel\nCONFIG_NET_SCH_NETEM=m\n"
+    (there,) = hostchecks.netem(Question())
+    assert there.state is State.FINE
+
+
+def test_a_receive_buffer_that_is_not_granted(settings, monkeypatch):
+    monkeypatch.setattr(hostchecks, "has_capability", lambda name: False)
+    assert list(hostchecks.buffers(Question())) == []
+    settings["/proc/sys/net/core/rmem_max"] = "212992\n"
+    (small,) = hostchecks.buffers(Question())
+    assert small.state is State.NOTICE
+    assert "212992" in small.text
+    settings["/proc/sys/net/core/rmem_max"] = "16777216\n"
+    assert list(hostchecks.buffers(Question())) == []

@@ -1,11 +1,15 @@
 """Generated Wireshark dissectors, run by tshark: every field with the right value, wrong packets marked."""
 
 import json
+import random
 import shutil
 import subprocess
 from typing import Annotated
 
+import echo
+import go_back_n
 import pytest
+import stop_and_wait
 from hypothesis import Phase, given, settings
 
 from rawproto import TCP, UDP, Header, IPv4, IPv6, LinkType, OpenEnum, PcapngWriter
@@ -394,6 +398,34 @@ def test_rsp_packets_show_every_field(dissect, version):
             (value,) = next(seen[name] for name in names if name in seen)
             ours = getattr(sample, info.name)
             assert value == ours.hex(":") if info.kind == "bytes" else number(value) == int(ours), names
+
+
+@needs_tshark
+@pytest.mark.parametrize(
+    "cls", [echo.Echo, stop_and_wait.Letter, go_back_n.Segment], ids=lambda cls: cls.__name__
+)
+def test_the_headers_of_the_example_protocols_show_every_field_and_their_damage(dissect, cls):
+    rng = random.Random(9)
+    numbers = [info for info in cls.fields if info.name not in ("kind", "unused", "check")]
+    headers = [
+        cls(kind=rng.choice((1, 2)), **{info.name: rng.getrandbits(info.width) for info in numbers})
+        for _ in range(20)
+    ]
+    good = [bytes(header / rng.randbytes(size)) for size, header in enumerate(headers)]
+    damaged = [data[:-1] + bytes([data[-1] ^ 0x21]) for data in good]
+    cut = [good[-1][:size] for size in range(1, len(bytes(headers[0])))]
+    outer = IPv4(src="10.0.0.1", dst="10.0.0.2", protocol=253)
+    results = dissect(cls.wireshark_lua(), [outer / data for data in (*good, *damaged, *cut)])
+    for data, seen in zip(good, results, strict=False):
+        header, _ = cls.parse(data)
+        shown_values = {info.name: seen[f"{cls.__name__.lower()}.{info.name}"] for info in cls.fields}
+        assert {name: [number(text) for text in texts] for name, texts in shown_values.items()} == {
+            info.name: [int(getattr(header, info.name))] for info in cls.fields
+        }
+        assert "_ws.expert.message" not in seen
+    marks = [" ".join(seen.get("_ws.expert.message", ())) for seen in results[len(good) :]]
+    assert ["checksum does not match" in mark for mark in marks] == [True] * len(damaged) + [False] * len(cut)
+    assert all("bytes here" in mark for mark in marks[len(damaged) :]), marks
 
 
 @needs_tshark
