@@ -33,7 +33,7 @@ class Blocking:
     def dial(self, address, **options):
         if self.tls:
             options.setdefault("tls", self.tls[1])
-        conn = rawproto.dial(self.network, address, **{"timeout": 20, **options})
+        conn = rawproto.dial(self.network, address, **{"timeout": 100, **options})
         return self._stack.enter_context(conn)
 
     def accept(self, listener):
@@ -68,7 +68,7 @@ class Task:
         except BaseException as error:
             self._error = error
 
-    def result(self, timeout=60):
+    def result(self, timeout=300):
         self._thread.join(timeout)
         assert not self._thread.is_alive(), "a call did not come back"
         if self._error is not None:
@@ -136,7 +136,7 @@ class Async:
         self._open = []
 
     def call(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(300)
 
     def wrap(self, inner):
         bridge = Bridge(self, inner)
@@ -151,7 +151,7 @@ class Async:
     def dial(self, address, **options):
         if self.tls:
             options.setdefault("tls", self.tls[1])
-        return self.wrap(self.call(aio.dial(self.network, address, **{"timeout": 20, **options})))
+        return self.wrap(self.call(aio.dial(self.network, address, **{"timeout": 100, **options})))
 
     def accept(self, listener):
         return self.wrap(listener.accept())
