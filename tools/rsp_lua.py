@@ -7,21 +7,9 @@ of a handshake packet, the CRC, and the packets whose kind this version does not
 from __future__ import annotations
 
 from rawproto.rsp import Reason
-from rawproto.rsp.header import Ack, Common, Data, Hello, Kind, Path, Reset, RSPFlags
+from rawproto.rsp.header import LAYOUTS, Common, Kind, RSPFlags
 
 __all__ = ["rsp_dissector"]
-
-VARIANTS = {
-    Kind.SYN: Hello,
-    Kind.COOKIE: Hello,
-    Kind.CONFIRM: Hello,
-    Kind.DATA: Data,
-    Kind.ACK: Ack,
-    Kind.PROBE: Data,
-    Kind.RESET: Reset,
-    Kind.CHALLENGE: Path,
-    Kind.RESPONSE: Path,
-}
 
 
 def rsp_dissector(*, name: str = "RSP", protocol: int | None = None, udp_port: int | None = None) -> str:
@@ -35,7 +23,7 @@ def rsp_dissector(*, name: str = "RSP", protocol: int | None = None, udp_port: i
     from rawproto import RSPConfig
 
     number = RSPConfig().protocol if protocol is None else protocol
-    plain = Common.wireshark_lua(name=name, protocol=number, udp_port=udp_port, by="kind", variants=VARIANTS)
+    plain = Common.wireshark_lua(name=name, protocol=number, udp_port=udp_port, by="kind", variants=LAYOUTS)
     reasons = ", ".join(f"[{int(reason)}] = '{reason.name}'" for reason in Reason)
     kinds = "\n".join(f"local {kind.name} = {int(kind)}" for kind in Kind)
     return "\n".join(
@@ -44,7 +32,7 @@ def rsp_dissector(*, name: str = "RSP", protocol: int | None = None, udp_port: i
             "-- What follows the headers, and the rules that only docs/rsp.md states.",
             kinds,
             f"local CARRIES_DATA = {int(RSPFlags.CARRIES_DATA)}",
-            f"local known = {{ {', '.join(f'[{kind.name}] = true' for kind in VARIANTS)} }}",
+            f"local known = {{ {', '.join(f'[{Kind(kind).name}] = true' for kind in LAYOUTS)} }}",
             f"local reasons = {{ {reasons} }}",
             _BODY,
         ]

@@ -17,6 +17,7 @@ __all__ = [
     "COMMON_SIZE",
     "DATA_HEADER_SIZE",
     "DATA_WORDS",
+    "LAYOUTS",
     "VERSION",
     "Ack",
     "Common",
@@ -114,6 +115,18 @@ class Path(Common):
     token: u64
 
 
+LAYOUTS: Final[dict[int, type[Common]]] = {
+    Kind.SYN: Hello,
+    Kind.COOKIE: Hello,
+    Kind.CONFIRM: Hello,
+    Kind.DATA: Data,
+    Kind.ACK: Ack,
+    Kind.PROBE: Data,
+    Kind.RESET: Reset,
+    Kind.CHALLENGE: Path,
+    Kind.RESPONSE: Path,
+}
+"""The header of each kind of packet (docs/rsp.md section 3.2)."""
 COMMON_SIZE: Final = Common.size
 DATA_HEADER_SIZE: Final = Data.size
 ACK_HEADER_SIZE: Final = Ack.size

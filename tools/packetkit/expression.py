@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rawproto import ICMP, TCP, UDP, AddrError, FilterError, ICMPv6, IPv4, IPv6, parse_cidr, parse_ip
 from rawproto.rsp.config import DEFAULT_PROTOCOL
-from rawproto.rsp.header import Common
+from rawproto.rsp.header import LAYOUTS, Common
 from rawproto.wire.bpf import Masked
 
 from ..failure import USAGE, Failure
 from .values import value_of
-from .vocabulary import RSP_KINDS, Vocabulary, field_of
+from .vocabulary import Vocabulary, field_of
 
 if TYPE_CHECKING:
     from rawproto import BPFProgram, FieldInfo, Header
@@ -208,7 +208,7 @@ def _with_fields(header: type[Header], field: str) -> type[Header]:
     """The header itself; for RSP, the kind of packet that has the field."""
     if header is not Common or any(info.name == field for info in Common.fields):
         return header
-    for variant in RSP_KINDS.values():
+    for variant in LAYOUTS.values():
         if any(info.name == field for info in variant.fields):
             return variant
     return header
@@ -250,7 +250,7 @@ def _placed(header: type[Header], wanted: dict[str, Any]) -> BPFProgram:
     if issubclass(header, Common):
         number = DEFAULT_PROTOCOL
         if header is not Common:
-            kinds = [kind for kind, variant in RSP_KINDS.items() if variant is header]
+            kinds = [kind for kind, variant in LAYOUTS.items() if variant is header]
             wanted = {"kind": kinds, **wanted} if "kind" not in wanted else wanted
     if number is None:
         raise FilterError(f"{header.__name__} has no protocol number, so it cannot be found in a packet")

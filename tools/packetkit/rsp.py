@@ -6,9 +6,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from rawproto import DecodeError
-from rawproto.rsp.header import COMMON_SIZE, Common, Data, Kind, RSPFlags
-
-from .vocabulary import RSP_KINDS
+from rawproto.rsp.header import COMMON_SIZE, LAYOUTS, Common, Data, Kind, RSPFlags
 
 if TYPE_CHECKING:
     from rawproto import Header
@@ -33,7 +31,7 @@ def read_rsp(data: bytes, *, certain: bool, whole: bool = True) -> tuple[Header,
         certain: its place says that it is RSP, so that a wrong check makes it a damaged one.
         whole: all of the packet was captured, so that its check can be computed.
     """
-    if len(data) < COMMON_SIZE or data[_KIND] not in RSP_KINDS:
+    if len(data) < COMMON_SIZE or data[_KIND] not in LAYOUTS:
         return None
     check = int.from_bytes(data[:_CHECKED], "big")
     # Inside UDP a connection may do without (check 0); a place that says RSP is then what tells.
@@ -41,7 +39,7 @@ def read_rsp(data: bytes, *, certain: bool, whole: bool = True) -> tuple[Header,
     if not good and not certain:
         return None
     try:
-        header, rest = RSP_KINDS[data[_KIND]].parse(data)
+        header, rest = LAYOUTS[data[_KIND]].parse(data)
     except DecodeError:
         return None
     return header, rest

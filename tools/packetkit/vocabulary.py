@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 import rawproto
-from rawproto.rsp.header import Ack, Common, Data, Hello, Kind, Path, Reset
+from rawproto.rsp.header import Common
 
 from ..failure import USAGE, Failure
 
@@ -16,21 +16,9 @@ if TYPE_CHECKING:
 
     from rawproto import FieldInfo, Header
 
-__all__ = ["RSP", "RSP_KINDS", "Vocabulary", "field_of", "near", "vocabulary_from"]
+__all__ = ["RSP", "Vocabulary", "field_of", "near", "vocabulary_from"]
 
 RSP = "rsp"
-RSP_KINDS: dict[int, type[Common]] = {
-    Kind.SYN: Hello,
-    Kind.COOKIE: Hello,
-    Kind.CONFIRM: Hello,
-    Kind.DATA: Data,
-    Kind.ACK: Ack,
-    Kind.PROBE: Data,
-    Kind.RESET: Reset,
-    Kind.CHALLENGE: Path,
-    Kind.RESPONSE: Path,
-}
-"""The header of an RSP packet, by its kind (docs/rsp.md section 3.2)."""
 
 _BUILT_IN = (
     "IPv4", "IPv6", "ICMP", "ICMPv6", "UDP", "TCP", "HopByHop", "DestinationOptions", "Fragment", "SegmentRouting",

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from rawproto import TCP, UDP, Datagram, EncodeError, IPv4, IPv6
 from rawproto.rsp.config import DEFAULT_PROTOCOL
-from rawproto.rsp.header import Common, Kind
+from rawproto.rsp.header import LAYOUTS, Common, Kind
 from rawproto.wire.field import REQUIRED, Checksum, NextProtocol
 
 from ..failure import USAGE, Failure
 from ..packetkit.rsp import seal
 from ..packetkit.values import from_hex, value_of
-from ..packetkit.vocabulary import RSP, RSP_KINDS, field_of
+from ..packetkit.vocabulary import RSP, field_of
 
 if TYPE_CHECKING:
     import random
@@ -178,7 +178,7 @@ def _rsp_header(name: str, given: dict[str, str]) -> type[Header]:
     """RSP's header for the kind that was asked for."""
     kind = value_of(field_of(Common, "kind", name), given.get("kind", "DATA"), f"{name}.kind")
     given.setdefault("kind", Kind.DATA.name)
-    return RSP_KINDS.get(int(kind), Common)
+    return LAYOUTS.get(int(kind), Common)
 
 
 def _take(layer: Layer, info: FieldInfo, text: str) -> None:
