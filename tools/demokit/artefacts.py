@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
 
 from ..failure import Failure
 from ..picture import save
 from ..trace_file import read_trace
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["Artefacts"]
 
@@ -21,9 +21,14 @@ class Artefacts:
 
     Attributes:
         folder: where they are; made when missing, files of an earlier run are replaced.
+        handover: a folder that does not exist yet, for the trace: who writes that has no privilege any more, and may
+            not be allowed to write into the other.
     """
 
     folder: Path
+    handover: Path = dataclasses.field(
+        default_factory=lambda: Path(tempfile.gettempdir(), f"rawproto-demo-{secrets.token_hex(8)}")
+    )
 
     @property
     def wire(self) -> Path:
@@ -48,7 +53,7 @@ class Artefacts:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for path in (self.wire, self.trace, self.picture, *self._raw_traces()):
+            for path in (self.wire, self.trace, self.picture):
                 path.unlink(missing_ok=True)
             probe = self.folder / ".probe"
             probe.touch()
@@ -57,12 +62,10 @@ class Artefacts:
             raise Failure(f"cannot write to {self.folder}: {error.strerror}") from error
 
     def adopt_trace(self) -> None:
-        """Give the trace that the sender's connection wrote into the folder its name."""
-        for path in self._raw_traces():
-            path.replace(self.trace)
-
-    def _raw_traces(self) -> list[Path]:
-        return sorted(self.folder.glob("client-*.qlog"))
+        """Take the trace that the sender's connection has handed over, if it has, under the name it has here."""
+        for path in self.handover.glob("client-*.qlog"):
+            shutil.copyfile(path, self.trace, follow_symlinks=False)
+        shutil.rmtree(self.handover, ignore_errors=True)
 
     def draw(self) -> None:
         """Make the picture from the trace, if the run left one."""

@@ -21,31 +21,40 @@ __all__ = ["run"]
 
 def run(source: Source, settings: Settings, display: Display, artefacts: Artefacts, where: str) -> Result:
     """Build the lab, send ``source`` across it and take the lab apart again, whatever happens."""
-    with Lab("demo") as lab:
-        left, right = lab.hosts("sender", "receiver")
-        link: Any = lab.link(
-            left,
-            right,
-            rate=settings.rate,
-            delay=settings.delay,
-            loss=settings.loss,
-            reorder=settings.reorder,
-            duplicate=settings.duplicate,
-            corrupt=settings.corrupt,
-            seed=settings.seed,
-        )
-        display.step(f"two hosts, {left.ip4} and {right.ip4}, joined through the relay")
-        link.capture(artefacts.wire)
-        with Supervisor(source, settings, display) as supervisor:
-            done = supervisor.transfer(left, right)
+    try:
+        with Lab("demo") as lab:
+            return _send_across(lab, source, settings, display, artefacts, where)
+    finally:
+        # Nobody is left to hand over anything.
         artefacts.adopt_trace()
-        return Result(
-            where=where,
-            name=source.name,
-            seconds=done.seconds,
-            wall=done.seconds,
-            rate=settings.rate,
-            sender=done.sender,
-            receiver=done.receiver,
-            relay=relay_of(link),
-        )
+
+
+def _send_across(
+    lab: Lab, source: Source, settings: Settings, display: Display, artefacts: Artefacts, where: str
+) -> Result:
+    left, right = lab.hosts("sender", "receiver")
+    link: Any = lab.link(
+        left,
+        right,
+        rate=settings.rate,
+        delay=settings.delay,
+        loss=settings.loss,
+        reorder=settings.reorder,
+        duplicate=settings.duplicate,
+        corrupt=settings.corrupt,
+        seed=settings.seed,
+    )
+    display.step(f"two hosts, {left.ip4} and {right.ip4}, joined through the relay")
+    link.capture(artefacts.wire)
+    with Supervisor(source, settings, display, artefacts.handover) as supervisor:
+        done = supervisor.transfer(left, right)
+    return Result(
+        where=where,
+        name=source.name,
+        seconds=done.seconds,
+        wall=done.seconds,
+        rate=settings.rate,
+        sender=done.sender,
+        receiver=done.receiver,
+        relay=relay_of(link),
+    )

@@ -15,6 +15,7 @@ from .settings import IDLE_TIMEOUT
 from .transfer import PORT, receive, send
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Finished", "Supervisor"]
 
 _TICK = 0.05
-_START = 20.0
-_FAREWELL = 5.0
+_START = 60.0
+_FAREWELL = 30.0
 
 
 @dataclasses.dataclass
@@ -47,16 +48,17 @@ class Supervisor:
         source: what to send.
         settings: of the run.
         display: what to keep up to date.
+        traces: folder for the trace of the sender's connection.
     """
 
-    def __init__(self, source: Source, settings: Settings, display: Display) -> None:
+    def __init__(self, source: Source, settings: Settings, display: Display, traces: Path) -> None:
         self._source = source
         self._settings = settings
         self._display = display
         config = RSPConfig(
             congestion=settings.congestion, idle_timeout=IDLE_TIMEOUT, keepalive=IDLE_TIMEOUT / 4
         )
-        self._configs = {"receiver": config, "sender": dataclasses.replace(config, trace=settings.output)}
+        self._configs = {"receiver": config, "sender": dataclasses.replace(config, trace=traces)}
         self._mailbox = Mailbox()
         self._calls: dict[str, Call] = {}
         self._moment = Moment()

@@ -35,7 +35,8 @@ def send(source: Source, address: str, config: RSPConfig, reporter: Reporter) ->
         OpError: the connection failed.
     """
     digest = hashlib.sha256()
-    with dial("rsp", address, timeout=10, config=config) as conn:
+    with dial("rsp", address, timeout=30, config=config) as conn:
+        drop_privileges()
         over = threading.Event()
         watcher = threading.Thread(target=_watch, args=(conn, reporter, over), name="watcher")
         watcher.start()
@@ -71,7 +72,7 @@ def receive(address: str, config: RSPConfig, reporter: Reporter) -> None:
     with listen("rsp", address, config=config) as listener:
         drop_privileges()
         reporter.say(ready=True)
-        listener.set_deadline(30)
+        listener.set_deadline(60)
         with listener.accept() as conn:
             while data := conn.read(1 << 18):
                 digest.update(data)
