@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rawproto import drop_privileges, lookup_ip
+from rawproto import PrivilegeError, drop_privileges, lookup_ip
 
 from .failure import DONE, FAILED, USAGE, Failure
 from .output import emit_json, json_option
@@ -23,7 +23,7 @@ EXAMPLES = """\b
 Examples:
   rawproto traceroute example.org              UDP probes, for everybody
   rawproto traceroute -M icmp -n 192.0.2.1     echo requests, no names
-  sudo rawproto traceroute -M tcp -p 443 example.org
+  rawproto traceroute -M tcp -p 443 example.org
   sudo rawproto traceroute -M rsp 192.0.2.1    what RSP will meet on the way
   rawproto traceroute --mtu 2001:db8::1        and which router takes only small packets
 """
@@ -39,7 +39,7 @@ Examples:
     type=click.Choice(("udp", "icmp", "tcp", "rsp")),
     default="udp",
     show_default=True,
-    help="The probes; tcp (SYN) and rsp (SYN) need the privilege of raw sockets.",
+    help="The probes; rsp needs the privilege of raw sockets, tcp connects without.",
 )
 @click.option("-I", "method", flag_value="icmp", help="As --method icmp.")
 @click.option("-T", "method", flag_value="tcp", help="As --method tcp.")
@@ -69,22 +69,19 @@ def command(
 ) -> int:  # fmt: skip
     """Show the routers on the way to a host.
 
-    All probes are one flow to routers that share load by flow, so that they show one path. The exit status is 0 when
-    the host itself answered, 1 when not.
+    All probes are one flow to routers that share load by flow, so that they show one path; but for TCP without the
+    privilege of raw sockets, where each is a connection of its own. The exit status is 0 when the host itself answered,
+    1 when not.
     """
     from .routekit.names import Names
-    from .routekit.probes import METHODS
-    from .routekit.sounder import Sounder
     from .routekit.tracer import Plan, Tracer
 
     if options["first"] > options["most"]:
         raise click.UsageError("--first is beyond --max")
     address = _address(host, version)
-    probes = METHODS[method](4 if address.version == 4 else 6, port)
-    with contextlib.closing(Sounder(probes, str(address), whole=find_mtu)) as sounder:
+    with contextlib.closing(_sounder(method, address, port, find_mtu=find_mtu)) as sounder:
         drop_privileges()
-        overhead = (20 if address.version == 4 else 40) + probes.header
-        size = sounder.mtu() if find_mtu else max(size, overhead + probes.least)
+        size = sounder.mtu() if find_mtu else sounder.size_for(size)
         if find_mtu:
             # Routers answer a few probes at once only; each that is too big costs an answer.
             options["at_once"] = 1
@@ -106,6 +103,21 @@ def _address(host: str, version: str | None) -> Any:
     if not found:
         raise Failure(f"{host} has no IPv{version} address", USAGE)
     return found[0]
+
+
+def _sounder(method: str, address: Any, port: int | None, *, find_mtu: bool) -> Any:
+    """What sends the probes; where there is no privilege for TCP segments of our own, connections of the kernel's."""
+    from .routekit.connecting import Connecting
+    from .routekit.probes import METHODS
+    from .routekit.sounder import Sounder
+
+    probes = METHODS[method](address.version, port)
+    try:
+        return Sounder(probes, str(address), whole=find_mtu)
+    except PrivilegeError:
+        if method != "tcp" or find_mtu:
+            raise
+        return Connecting(address.version, str(address), probes.port)
 
 
 def _show(hop: Hop, names: Names) -> None:

@@ -1,21 +1,19 @@
 """A socket's error queue: ICMP errors that the kernel matched to what the socket sent (IP_RECVERR, ip(7)).
 
-Each entry holds the sockaddr that our datagram went to, the quoted bytes of it, and a control message with a
-``struct sock_extended_err`` (linux/errqueue.h) followed by the sockaddr of the reporter::
-
-    u32 errno; u8 origin; u8 type; u8 code; u8 pad; u32 info; u32 data;
+Each entry holds the sockaddr that our datagram went to, the quoted bytes of it, and a control message
+(:mod:`rawproto.link.extendederror`) that says who reported what.
 """
 
 from __future__ import annotations
 
 import socket
 import struct
-import sys
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from rawproto.link import linux
+from rawproto.link.extendederror import ExtendedError
 from rawproto.link.icmperrors import error_kind
 from rawproto.wire.icmp_error import ICMPError, ICMPErrorKind
 
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ErrorQueue"]
 
-_EXTENDED_ERROR: Final = struct.Struct("=IBBBxII")
 _TIMESPEC: Final = struct.Struct("@qq")
 _TIMES: Final = (socket.SOL_SOCKET, linux.SCM_TIMESTAMPING)
 _CONTROL_SIZE: Final = 1024
@@ -85,14 +82,13 @@ class ErrorQueue:
                 except OSError:  # empty, or closed meanwhile
                     return
                 messages = {(level, kind): data for level, kind, data in control}
-                data = messages.get((self._level, self._type), b"")
-                if len(data) < _EXTENDED_ERROR.size:
+                error = ExtendedError.parse(messages.get((self._level, self._type), b""))
+                if error is None:
                     continue
-                origin, number = data[4], int.from_bytes(data[12:16], sys.byteorder)
-                if origin == self._origin:
-                    self._add(data, quoted, name)
-                elif origin == linux.SO_EE_ORIGIN_TIMESTAMPING and _TIMES in messages:
-                    self._note_time(number, messages[_TIMES])
+                if error.origin == self._origin:
+                    self._add(error, quoted, name)
+                elif error.origin == linux.SO_EE_ORIGIN_TIMESTAMPING and _TIMES in messages:
+                    self._note_time(error.number, messages[_TIMES])
                 # What is left is a local refusal, which the send that caused it reports.
 
     def _note_time(self, number: int, times: bytes) -> None:
@@ -108,23 +104,22 @@ class ErrorQueue:
             taken, self._times = self._times, {}
         return taken
 
-    def _add(self, data: bytes, quoted: bytes, name: Any) -> None:
-        _, _, icmp_type, code, info, _ = _EXTENDED_ERROR.unpack_from(data)
+    def _add(self, error: ExtendedError, quoted: bytes, name: Any) -> None:
         destination = self._codec.from_tuple(name)
         if not self._codec.knows(destination):
             self._stats.icmp_ignored += 1
             return
-        kind = error_kind(self._version, icmp_type, code)
+        kind = error_kind(self._version, error.type, error.code)
         self._stats.icmp_errors += 1
         self._errors.append(
             ICMPError(
                 kind=kind,
-                type=icmp_type,
-                code=code,
+                type=error.type,
+                code=error.code,
                 version=self._version,
-                reporter=self._codec.reporter(data[_EXTENDED_ERROR.size :]),
+                reporter=self._codec.reporter(error.reporter),
                 destination=destination,
-                mtu=info if kind is ICMPErrorKind.PACKET_TOO_BIG else 0,
+                mtu=error.info if kind is ICMPErrorKind.PACKET_TOO_BIG else 0,
                 quoted=quoted,
             )
         )

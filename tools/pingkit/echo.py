@@ -11,20 +11,23 @@ import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rawproto import DecodeError, PrivilegeError
+from rawproto.link.extendederror import ExtendedError
+from rawproto.link.linux import (
+    IP_RECVERR,
+    IP_RECVTTL,
+    IPV6_HOPLIMIT,
+    IPV6_RECVERR,
+    IPV6_RECVHOPLIMIT,
+    SO_RCVBUFFORCE,
+    SO_TIMESTAMPNS,
+)
 
 if TYPE_CHECKING:
     from rawproto import ICMP, ICMPv6
 
 __all__ = ["EchoSocket", "Problem", "Reply"]
 
-# linux/socket.h, linux/in.h, linux/in6.h, linux/icmp.h, linux/icmpv6.h; Python does not name them all.
-SO_TIMESTAMPNS: Final = 35
-SO_RCVBUFFORCE: Final = 33
-IP_RECVERR: Final = 11
-IP_RECVTTL: Final = 12
-IPV6_RECVERR: Final = 25
-IPV6_RECVHOPLIMIT: Final = 51
-IPV6_HOPLIMIT: Final = 52
+# linux/icmp.h, linux/icmpv6.h
 ICMP_FILTER: Final = 1
 ICMP6_FILTER: Final = 1
 _ECHO_REPLY: Final = {4: 0, 6: 129}
@@ -33,8 +36,6 @@ _ECHO_REQUEST: Final = {4: 8, 6: 128}
 _BUFFER: Final = 4 << 20
 _TIMESPEC: Final = struct.Struct("@ll")
 _INT: Final = struct.Struct("@i")
-# struct sock_extended_err (linux/errqueue.h): errno, origin, type, code, padding, info, data.
-_EXTENDED: Final = struct.Struct("@IBBBBII")
 
 
 class Reply(NamedTuple):
@@ -182,14 +183,14 @@ class EchoSocket:
                         found.append(problem)
 
     def _problem(self, data: bytes, value: bytes, destination: str) -> Problem | None:
-        number, _, kind, code, _, _, _ = _EXTENDED.unpack(value[: _EXTENDED.size])
+        error = ExtendedError.parse(value)
         try:
             message, _ = self._header.parse(data)
         except DecodeError:
             return None
-        if self.raw and message.ident != self._ident:
+        if error is None or (self.raw and message.ident != self._ident):
             return None
-        return Problem(destination, message.seq, _offender(value[_EXTENDED.size :]), number, kind, code)
+        return Problem(destination, message.seq, error.address, error.errno, error.type, error.code)
 
 
 def _header(version: int) -> type[ICMP] | type[ICMPv6]:
@@ -219,16 +220,6 @@ def _open(family: int, protocol: int) -> tuple[socket.socket, bool]:
                 "let this group use unprivileged ICMP sockets: sysctl net.ipv4.ping_group_range='0 2147483647'",
             ),
         ) from error
-
-
-def _offender(address: bytes) -> str:
-    """The address behind a sock_extended_err: who sent the ICMP error; "" when it was this host."""
-    family = struct.unpack("@H", address[:2])[0] if len(address) >= 8 else 0
-    if family == socket.AF_INET:
-        return socket.inet_ntop(socket.AF_INET, address[4:8])
-    if family == socket.AF_INET6:
-        return socket.inet_ntop(socket.AF_INET6, address[8:24])
-    return ""
 
 
 def _scoped(destination: str) -> tuple[str, int, int, int]:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
 from typing import Final, NamedTuple
 
 from rawproto import DecodeError, ICMPExtensions, MPLSLabel, MPLSLabelStack
+from rawproto.link.extendederror import ExtendedError
+from rawproto.link.linux import (
+    IP_RECVERR,
+    IP_RECVERR_RFC4884,
+    IPV6_RECVERR,
+    IPV6_RECVERR_RFC4884,
+    SO_TIMESTAMPNS,
+)
 
-__all__ = ["Answer", "Meaning", "error_of", "local_mtus", "time_of"]
+__all__ = ["Answer", "Meaning", "ask_for_errors", "error_of", "local_mtus", "time_of"]
 
-# linux/in.h, linux/in6.h, linux/socket.h; Python does not name them all.
-IP_RECVERR: Final = 11
-IPV6_RECVERR: Final = 25
-SO_TIMESTAMPNS: Final = 35
-_ORIGIN_LOCAL: Final = 1
+_RECVERR: Final = ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR))
 _TIMESPEC: Final = struct.Struct("@ll")
-# struct sock_extended_err (linux/errqueue.h): errno, origin, type, code, padding, info, and where extensions begin.
-_EXTENDED: Final = struct.Struct("@IBBBxIHBx")
-_EXTENSIONS_BROKEN: Final = 1
 
 # Unreachable by (version, code) as traceroute has marked it since 1988 (RFC 792, RFC 1812 section 5.2.7.1, RFC 4443).
 _MARKS: Final = {
@@ -61,6 +63,15 @@ class Answer(NamedTuple):
     labels: tuple[MPLSLabel, ...] = ()
 
 
+def ask_for_errors(sock: socket.socket, version: int) -> None:
+    """Have the kernel keep the ICMP errors about what ``sock`` sends, each with its time and extensions."""
+    level = socket.IPPROTO_IP if version == 4 else socket.IPPROTO_IPV6
+    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    sock.setsockopt(level, IP_RECVERR if version == 4 else IPV6_RECVERR, 1)
+    with contextlib.suppress(OSError):  # since Linux 5.9
+        sock.setsockopt(level, IP_RECVERR_RFC4884 if version == 4 else IPV6_RECVERR_RFC4884, 1)
+
+
 def time_of(control: list[tuple[int, int, bytes]], otherwise: int) -> int:
     """The kernel's time of arrival, nanoseconds since the epoch."""
     for level, kind, value in control:
@@ -72,32 +83,25 @@ def time_of(control: list[tuple[int, int, bytes]], otherwise: int) -> int:
 
 def error_of(version: int, data: bytes, control: list[tuple[int, int, bytes]], now: int) -> Answer | None:
     """The error that a message of the error queue tells of; None when it is none of the network's."""
-    wanted = (socket.IPPROTO_IP, IP_RECVERR) if version == 4 else (socket.IPPROTO_IPV6, IPV6_RECVERR)
-    for level, kind, value in control:
-        if (level, kind) != wanted:
-            continue
-        _, origin, icmp_type, code, info, place, flags = _EXTENDED.unpack(value[: _EXTENDED.size])
-        source = _offender(value[_EXTENDED.size :])
-        if origin == _ORIGIN_LOCAL or not source:
-            return None
-        meaning = _meaning(version, icmp_type, code, info)
-        quoted = data
-        labels: tuple[MPLSLabel, ...] = ()
-        if 0 < place <= len(data) and not flags & _EXTENSIONS_BROKEN and not meaning.mtu:
-            quoted, labels = data[:place], _labels(data[place:])
-        return Answer(quoted, source, time_of(control, now), meaning, labels)
-    return None
+    error = _extended(control)
+    if error is None or error.is_local or not error.address:
+        return None
+    meaning = _meaning(version, error.type, error.code, error.info)
+    quoted, place = data, error.extensions_at
+    labels: tuple[MPLSLabel, ...] = ()
+    if 0 < place <= len(data) and not meaning.mtu:
+        quoted, labels = data[:place], _labels(data[place:])
+    return Answer(quoted, error.address, time_of(control, now), meaning, labels)
 
 
 def local_mtus(control: list[tuple[int, int, bytes]]) -> list[int]:
     """What the kernel itself says a link takes, in a message of the error queue about too long a datagram."""
-    found = []
-    for level, kind, value in control:
-        if (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):
-            number, origin, _, _, info, _, _ = _EXTENDED.unpack(value[: _EXTENDED.size])
-            if (number, origin) == (errno.EMSGSIZE, _ORIGIN_LOCAL):
-                found.append(int(info))
-    return found
+    error = _extended(control)
+    return [error.info] if error is not None and error.is_local and error.errno == errno.EMSGSIZE else []
+
+
+def _extended(control: list[tuple[int, int, bytes]]) -> ExtendedError | None:
+    return next((ExtendedError.parse(value) for *kind, value in control if tuple(kind) in _RECVERR), None)
 
 
 def _meaning(version: int, icmp_type: int, code: int, info: int) -> Meaning:
@@ -120,13 +124,3 @@ def _labels(data: bytes) -> tuple[MPLSLabel, ...]:
     except DecodeError:
         return ()
     return tuple(label for item in objects if isinstance(item, MPLSLabelStack) for label in item.labels)
-
-
-def _offender(address: bytes) -> str:
-    """The address behind a sock_extended_err; "" when there is none."""
-    family = struct.unpack("@H", address[:2])[0] if len(address) >= 8 else 0
-    if family == socket.AF_INET:
-        return socket.inet_ntop(socket.AF_INET, address[4:8])
-    if family == socket.AF_INET6:
-        return socket.inet_ntop(socket.AF_INET6, address[8:24])
-    return ""

@@ -11,26 +11,25 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from rawproto import PrivilegeError
+from rawproto.link.linux import (
+    IP_MTU,
+    IP_MTU_DISCOVER,
+    IP_PMTUDISC_DONT,
+    IP_PMTUDISC_PROBE,
+    IP_TTL,
+    IPV6_HOPLIMIT,
+    IPV6_MTU,
+    IPV6_MTU_DISCOVER,
+)
 
 from ..failure import Failure
-from .answers import IP_RECVERR, IPV6_RECVERR, SO_TIMESTAMPNS, Answer, error_of, local_mtus, time_of
+from .answers import Answer, ask_for_errors, error_of, local_mtus, time_of
 
 if TYPE_CHECKING:
     from .probes import Probes
 
 __all__ = ["Sounder"]
 
-# linux/in.h, linux/in6.h
-IP_TTL: Final = 2
-IPV6_HOPLIMIT: Final = 52
-IP_MTU_DISCOVER: Final = 10
-IPV6_MTU_DISCOVER: Final = 23
-PMTUDISC_PROBE: Final = 3
-PMTUDISC_DONT: Final = 0
-IP_MTU: Final = 14
-IPV6_MTU: Final = 24
-IP_RECVERR_RFC4884: Final = 26
-IPV6_RECVERR_RFC4884: Final = 31
 _INT: Final = struct.Struct("@i")
 
 
@@ -73,11 +72,8 @@ class Sounder:
     def _prepare(self, destination: str, *, whole: bool) -> None:
         sock, level, four = self._sock, self._level, self._version == 4
         sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        sock.setsockopt(level, IP_RECVERR if four else IPV6_RECVERR, 1)
-        with contextlib.suppress(OSError):  # since Linux 5.9
-            sock.setsockopt(level, IP_RECVERR_RFC4884 if four else IPV6_RECVERR_RFC4884, 1)
-        discovery = PMTUDISC_PROBE if whole else PMTUDISC_DONT
+        ask_for_errors(sock, self._version)
+        discovery = IP_PMTUDISC_PROBE if whole else IP_PMTUDISC_DONT
         sock.setsockopt(level, IP_MTU_DISCOVER if four else IPV6_MTU_DISCOVER, discovery)
         try:
             sock.connect((destination, self.probes.port if sock.type == socket.SOCK_DGRAM else 0))
@@ -91,6 +87,10 @@ class Sounder:
             self.probes.source_port = self._ports.getsockname()[1]
         else:
             self.probes.source_port = sock.getsockname()[1]
+
+    def size_for(self, wanted: int) -> int:
+        """Bytes of a probe, its IP header included, where ``wanted`` were asked for."""
+        return max(wanted, (20 if self._version == 4 else 40) + self.probes.header + self.probes.least)
 
     def mtu(self) -> int:
         """MTU of the first link, in bytes of the IP datagram, whatever is remembered of the path."""
@@ -164,6 +164,9 @@ class Sounder:
                 found.append((number, Answer(b"", source[0].partition("%")[0], at)))
         return found
 
+    def forget(self, number: int) -> None:
+        """Nobody waits for the answer to that probe any more."""
+
     def close(self) -> None:
         """Give the sockets back."""
         self._sock.close()
@@ -176,5 +179,5 @@ _MAX_OLD_ERRORS = 64
 _MAX_AT_ONCE = 1024
 _WAYS = (
     "run it as root, or with sudo: the privilege is dropped as soon as the socket is open",
-    "trace with --method udp or icmp, which ordinary users may",
+    "trace with --method udp, icmp or tcp, which ordinary users may: to find the MTU, with udp or icmp",
 )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rawproto import MPLSLabel
 
     from .answers import Answer
+    from .connecting import Connecting
     from .sounder import Sounder
 
 __all__ = ["Hop", "Plan", "Shot", "Tracer"]
@@ -87,7 +88,7 @@ class Tracer:
         mtu: MTU of the path in bytes as far as it was found, which is the first size when nothing was too big.
     """
 
-    def __init__(self, sounder: Sounder, plan: Plan, destination: str) -> None:
+    def __init__(self, sounder: Sounder | Connecting, plan: Plan, destination: str) -> None:
         self._sounder = sounder
         self._plan = plan
         self._destination = destination
@@ -167,10 +168,13 @@ class Tracer:
         self._last = ttl
         self.hops = [hop for hop in self.hops if hop.ttl <= ttl]
         # What is still on its way beyond is of no interest any more.
-        self._flying = {number: entry for number, entry in self._flying.items() if entry[0].ttl <= ttl}
+        for number in [number for number, (hop, _, _) in self._flying.items() if hop.ttl > ttl]:
+            self._sounder.forget(number)
+            del self._flying[number]
 
     def _give_up(self) -> None:
         limit = time.time_ns() - round(self._plan.wait * 1e9)
         for number in [number for number, (_, _, at) in self._flying.items() if at <= limit]:
             _, shot, _ = self._flying.pop(number)
+            self._sounder.forget(number)
             shot.over = True
