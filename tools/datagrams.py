@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rawproto import DeadlineExceeded, drop_privileges
 
+from .waiting import has_more
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -83,7 +85,10 @@ class _Talk:
             try:
                 data, source = self.socket.read_from()
             except DeadlineExceeded:
-                return
+                if not has_more(self.socket):
+                    return
+                self.socket.set_read_deadline(_AFTERGLOW)
+                continue
             if source != self.peer:
                 self.peer = source
                 note(f"datagrams from {source}")

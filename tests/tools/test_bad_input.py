@@ -10,14 +10,14 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pyroute2
 import pytest
 from rawproto_tools import catalogue
 from rawproto_tools.main import main
@@ -25,7 +25,8 @@ from rawproto_tools.main import main
 from rawproto import Lab
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from rawproto import Host
 
@@ -58,20 +59,13 @@ SILENT = "10.0.0.99"
 
 
 @pytest.fixture(scope="module")
-def hosts() -> Iterator[list[Host]]:
+def hosts(silence: Callable[[Host, str], None]) -> Iterator[list[Host]]:
     """Two hosts for the whole file: nothing that goes wrong here changes them."""
     with Lab() as lab:
         a, b = lab.hosts("a", "b")
         lab.link(a, b)
-        a.call(_believe_in_the_silent)
+        silence(a, SILENT)
         yield [a, b]
-
-
-def _believe_in_the_silent() -> None:
-    """In a host: write a hardware address down for `SILENT`, so that its search cannot fail after some seconds."""
-    with pyroute2.IPRoute() as ip:
-        (way,) = ip.route("get", dst=SILENT)
-        ip.neigh("add", dst=SILENT, lladdr="02:00:00:00:00:99", ifindex=way.get("oif"), state="permanent")
 
 
 def _run_here(words: list[str], out: Path, err: Path, folder: Path) -> int:
@@ -97,7 +91,7 @@ def run(host: Host, folder: Path, *words: str, out: str | None = None) -> Ended:
     files = [folder / "stdout", folder / "stderr"]
     for file in files:
         file.write_bytes(b"")
-    status = host.call(_run_here, list(words), out or files[0], files[1], folder, timeout=60)
+    status = host.call(_run_here, list(words), out or files[0], files[1], folder, timeout=100)
     return Ended(status, *(file.read_text() for file in files))
 
 
@@ -197,7 +191,7 @@ def test_a_closed_port(hosts: list[Host], tmp_path: Path, case: Case) -> None:
 NO_PRIVILEGE = [
     Case("ping @", 2, "CAP_NET_RAW is missing"),
     Case("traceroute -M icmp @", 2, "CAP_NET_RAW is missing"),
-    Case("traceroute -M tcp @", 2, "CAP_NET_RAW is missing"),
+    Case("traceroute -M tcp --mtu @", 2, "CAP_NET_RAW is missing"),
     Case("traceroute -M rsp @", 2, "CAP_NET_RAW is missing"),
     Case("cat @:9", 2, "CAP_NET_RAW is missing"),
     Case("cat -l 9", 2, "CAP_NET_RAW is missing"),
@@ -217,9 +211,7 @@ def test_no_privilege(cli: CLI, hosts: list[Host], tmp_path: Path, case: Case) -
     assert setpriv is not None
     without = [setpriv, "--bounding-set=-all", "--inh-caps=-all", *cli.program]
     words = case.words.replace("@", str(hosts[1].ip4)).split()
-    done = hosts[0].run(
-        [*without, *words, "--json"], capture_output=True, text=True, timeout=60, cwd=tmp_path
-    )
+    done = cli.run_program([*without, *words, "--json"], on=hosts[0], text=True, cwd=tmp_path)
     ended = Ended(done.returncode, done.stdout, done.stderr)
     assert ended.err == ""
     document = json.loads(ended.out)
@@ -256,9 +248,7 @@ def on_a_small_disk(
     unshare = shutil.which("unshare")
     assert unshare is not None
     argv = [unshare, "-m", "sh", "-c", SMALL_DISK, "sh", *cli.program, *words]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process: subprocess.Popen[bytes] = host.popen(argv, cwd=folder, **{**pipes, **options})
-    return process
+    return cli.start_program(argv, on=host, cwd=folder, **options)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +263,7 @@ def test_a_full_disk(cli: CLI, hosts: list[Host], tmp_path: Path, case: Case) ->
     (tmp_path / "trace.qlog").write_text(TRACE)
     for form in ((), ("--json",)):
         process = on_a_small_disk(cli, hosts[0], tmp_path, *case.words.split(), *form)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=cli.patience)
         assert process.returncode == case.status, (out, err)
         text = json.loads(out)["error"]["message"] if form else err.decode()
         assert re.search(case.message, text)
@@ -292,20 +282,16 @@ def test_a_server_whose_disk_is_full(cli: CLI, hosts: list[Host], tmp_path: Path
     serving = on_a_small_disk(
         cli, b, tmp_path, "serve", "-n", network, "small", env={**os.environ, "PYTHONUNBUFFERED": "1"}
     )
-    try:
-        assert serving.stdout is not None
-        assert b"serving small" in serving.stdout.readline()
-        words = ["put", "-n", network, str(b.ip4), str(tmp_path / "large")]
-        plain = run(a, tmp_path, *words)
-        assert plain.status == 1
-        assert plain.err == "rawproto: large: No space left on device\n"
-        told = run(a, tmp_path, *words, "--json")
-        assert (told.status, told.err) == (1, "")
-        (file,) = json.loads(told.out)["files"]
-        assert file["error"] == "No space left on device"
-    finally:
-        serving.terminate()
-        serving.communicate(timeout=20)
+    assert serving.stdout is not None
+    assert b"serving small" in serving.stdout.readline()
+    words = ["put", "-n", network, str(b.ip4), str(tmp_path / "large")]
+    plain = run(a, tmp_path, *words)
+    assert plain.status == 1
+    assert plain.err == "rawproto: large: No space left on device\n"
+    told = run(a, tmp_path, *words, "--json")
+    assert (told.status, told.err) == (1, "")
+    (file,) = json.loads(told.out)["files"]
+    assert file["error"] == "No space left on device"
 
 
 def test_a_client_whose_disk_is_full(cli: CLI, hosts: list[Host], tmp_path: Path) -> None:
@@ -313,21 +299,14 @@ def test_a_client_whose_disk_is_full(cli: CLI, hosts: list[Host], tmp_path: Path
     served = tmp_path / "served"
     served.mkdir()
     (served / "large").write_bytes(bytes(1_000_000))
-    serving = b.popen(
-        [*cli.program, "serve", "--json", str(served)], stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    try:
-        assert serving.stdout is not None
-        serving.stdout.readline()
-        getting = on_a_small_disk(cli, a, tmp_path, "get", str(b.ip4), "large", "--to", "small")
-        out, err = getting.communicate(timeout=60)
-        assert getting.returncode == 1
-        assert err.decode() == "rawproto: large: No space left on device\n"
-        assert out.startswith(b"0 of 1 files")
-    finally:
-        serving.terminate()
-        serving.communicate(timeout=20)
+    serving = cli.start("serve", "--json", str(served), on=b, at_once=True)
+    assert serving.stdout is not None
+    assert b"listening" in serving.stdout.readline()
+    getting = on_a_small_disk(cli, a, tmp_path, "get", str(b.ip4), "large", "--to", "small")
+    out, err = getting.communicate(timeout=cli.patience)
+    assert getting.returncode == 1
+    assert err.decode() == "rawproto: large: No space left on device\n"
+    assert out.startswith(b"0 of 1 files")
 
 
 # ---- a peer that is killed
@@ -336,72 +315,89 @@ def test_a_client_whose_disk_is_full(cli: CLI, hosts: list[Host], tmp_path: Path
 @pytest.mark.parametrize("network", ["rsp", "rsp+udp"])
 def test_cat_whose_peer_is_killed(cli: CLI, hosts: list[Host], network: str) -> None:
     a, b = hosts
-    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with b.popen([*cli.program, "cat", "-v", "-l", "-n", network, ":9"], **streams) as peer:
-        assert b"listening" in peer.stderr.readline()
-        with a.popen(
-            [*cli.program, "cat", "-v", "-w", "1s", "-n", network, f"{b.ip4}:9"], **streams
-        ) as process:
-            assert b"connected" in process.stderr.readline()
-            process.stdin.write(b"something")
-            process.stdin.flush()
-            assert peer.stdout.read(9) == b"something"
-            peer.kill()
-            peer.wait()
-            # A kernel would end its TCP connections; here nobody is left to answer, and that is missed.
-            out, err = process.communicate(b"more", timeout=60)
-            assert process.returncode == 1, (out, err)
-            assert err.startswith(b"rawproto: ")
-            assert b"Traceback" not in err
+    words = ["cat", "-v", "-n", network]
+    peer = cli.start(*words, "-l", ":9", on=b, stdin=subprocess.PIPE)
+    assert b"listening" in peer.stderr.readline()
+    process = cli.start(*words, "-w", "5s", f"{b.ip4}:9", on=a, stdin=subprocess.PIPE)
+    assert b"connected" in process.stderr.readline()
+    process.stdin.write(b"something")
+    process.stdin.flush()
+    assert peer.stdout.read(9) == b"something"
+    peer.kill()
+    peer.wait()
+    # A kernel would end its TCP connections; here nobody is left to answer, and that is missed.
+    out, err = process.communicate(b"more", timeout=cli.patience)
+    assert process.returncode == 1, (out, err)
+    assert err.startswith(b"rawproto: ")
+    assert b"Traceback" not in err
 
 
 # ---- Ctrl-C
 
 
+class Begun(NamedTuple):
+    """What shows that a command is past its start, and waits for the world.
+
+    Attributes:
+        stream: it prints its first line there.
+        file: it makes that file.
+        to: it sends something to that address.
+    """
+
+    stream: str = ""
+    file: str = ""
+    to: str = ""
+
+    def wait(self, process: subprocess.Popen[bytes], folder: Path, tap: socket.socket) -> None:
+        if self.stream:
+            assert getattr(process, self.stream).readline(), process.communicate()
+        while self.file and not (folder / self.file).exists():
+            assert process.poll() is None, process.communicate()
+            signal.sigtimedwait([], 0.02)
+        while self.to and tap.recv(100)[16:20] != socket.inet_aton(self.to):
+            pass
+
+
+@pytest.fixture
+def tap(hosts: list[Host]) -> Iterator[socket.socket]:
+    """All IP packets that the first host sends."""
+    with hosts[0]:
+        tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
+    with tap:
+        tap.settimeout(60)
+        yield tap
+
+
 @pytest.mark.parametrize(
-    "words",
+    ("words", "begun"),
     [
-        "cat -n tcp -l 9",
-        "cat -l 9",
-        "cat -n udp -l 9",
-        "serve .",
-        "bench -s",
-        f"traceroute -n -w 50s {SILENT}",
-        "soak --seeds 100000",
-        "lab run net.toml -- sleep 1000",
-        f"cat -n tcp {SILENT}:9",
+        ("cat -v -n tcp -l 9", Begun("stderr")),
+        ("cat -v -l 9", Begun("stderr")),
+        ("cat -v -n udp -l 9", Begun("stderr")),
+        ("serve .", Begun("stdout")),
+        ("bench -s", Begun("stdout")),
+        (f"traceroute -n -w 50s {SILENT}", Begun(to=SILENT)),
+        ("soak --seeds 100000 --state begun", Begun(file="begun")),
+        ("lab run net.toml -- sh -c 'touch begun; exec sleep 1000'", Begun(file="begun")),
+        (f"cat -n tcp {SILENT}:9", Begun(to=SILENT)),
     ],
 )
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_ctrl_c(cli: CLI, hosts: list[Host], tmp_path: Path, words: str, form: str) -> None:
+def test_ctrl_c(
+    cli: CLI, hosts: list[Host], tap: socket.socket, tmp_path: Path, words: str, begun: Begun, form: str
+) -> None:
     (tmp_path / "net.toml").write_text('[[link]]\nends = ["a", "b"]\n')
     before, dashes, after = words.partition(" -- ")
-    with hosts[0].popen(
-        [*cli.program, *before.split(), *["--json"] * (form == "json"), *(dashes + after).split()],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path,
-    ) as process:  # fmt: skip
-        wait_until_it_sleeps(process)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+    line = [*before.split(), *["--json"] * (form == "json"), *shlex.split(dashes + after)]
+    process = cli.start(*line, on=hosts[0], at_once=True, cwd=tmp_path)
+    begun.wait(process, tmp_path, tap)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=cli.patience)
     assert process.returncode == 130, (out, err)
     assert b"Traceback" not in err
     if form == "json":
         assert json.loads(out.splitlines()[-1])["error"]["message"] == "interrupted"
         assert err == b""
-
-
-def wait_until_it_sleeps(process: subprocess.Popen[bytes]) -> None:
-    """Until the command is past its start: it has set its handlers, loaded its tool, and waits for the world."""
-    status = Path(f"/proc/{process.pid}")
-    calm = 0
-    while calm < 20:
-        state = (status / "stat").read_text().rpartition(")")[2].split()
-        assert state[0] != "Z", process.communicate(timeout=60)
-        spent = int(state[11])  # in ticks of 10 ms
-        if spent > 60:
-            return  # one that computes
-        calm = calm + 1 if state[0] == "S" and spent > 5 else 0
-        signal.sigtimedwait([], 0.02)
 
 
 # ---- the table is whole

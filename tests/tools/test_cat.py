@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def server() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(20)
+        listener.settimeout(60)
         yield listener
 
 
@@ -84,11 +84,13 @@ def test_json_holds_what_arrived_and_the_counts(cli: CLI, server: socket.socket)
 
 def test_listens_for_one_connection(cli: CLI) -> None:
     process = cli.start("cat", "-n", "tcp", "-l", "-v", "127.0.0.1", "0")
-    with socket.create_connection(("127.0.0.1", int(port_listened_on(process))), timeout=20) as peer:
+    with socket.create_connection(
+        ("127.0.0.1", int(port_listened_on(process))), timeout=cli.patience
+    ) as peer:
         peer.sendall(b"to the file")
         peer.shutdown(socket.SHUT_WR)
         assert peer.recv(10) == b""
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=cli.patience)
     assert (process.returncode, out) == (0, b"to the file")
 
 
@@ -98,13 +100,13 @@ def test_keep_gives_the_file_to_everybody_at_once(cli: CLI, tmp_path: Path) -> N
     with file.open("rb") as given:
         process = cli.start("cat", "-n", "tcp", "-l", "-k", "-v", "127.0.0.1", "0", stdin=given)
         port = int(port_listened_on(process))
-    peers = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(3)]
+    peers = [socket.create_connection(("127.0.0.1", port), timeout=cli.patience) for _ in range(3)]
     for peer in reversed(peers):
         with peer, peer.makefile("rb") as stream:
             assert stream.read() == file.read_bytes()
             peer.sendall(b"!")
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=cli.patience)
     assert process.returncode == 143
     assert out.count(b"!") <= 3
 
@@ -141,7 +143,7 @@ def test_a_full_disk_is_an_error(cli: CLI, server: socket.socket) -> None:
     thread = in_background(answer)
     with Path("/dev/full").open("wb") as full:
         process = cli.start("cat", "-n", "tcp", "127.0.0.1", port_of(server), stdout=full)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=cli.patience)
     thread.join()
     assert process.returncode == 1
     assert said.decode() == "rawproto: No space left on device\n"
@@ -154,21 +156,42 @@ def test_interrupt_ends_with_130(cli: CLI, server: socket.socket) -> None:
         assert process.stderr is not None
         process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 130
+        assert process.wait(timeout=cli.patience) == 130
 
 
 def test_datagrams_both_ways(cli: CLI) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind(("127.0.0.1", 0))
-        peer.settimeout(20)
+        peer.settimeout(60)
         process = cli.start("cat", "-n", "udp", "-w", "200ms", "127.0.0.1", port_of(peer), stdin=-1)
         assert process.stdin is not None
         process.stdin.write(b"ping")
         process.stdin.flush()
         data, source = peer.recvfrom(100)
         peer.sendto(b"pong", source)
-        out, _ = process.communicate(timeout=20)
-    assert (data, out, process.returncode) == (b"ping", b"pong", 0)
+        assert process.stdout is not None
+        answer = process.stdout.read(4)  # before the end of the input, after which only so much time is left
+        assert process.communicate(timeout=cli.patience) == (b"", b"")
+    assert (data, answer, process.returncode) == (b"ping", b"pong", 0)
+
+
+def test_what_has_come_is_printed_however_late_it_is_looked_at(cli: CLI) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(60)
+        process = cli.start("cat", "-n", "udp", "-w", "0", "127.0.0.1", port_of(peer), stdin=-1)
+        assert process.stdin is not None
+        process.stdin.write(b"ping")
+        process.stdin.flush()
+        data, source = peer.recvfrom(100)
+        process.send_signal(signal.SIGSTOP)
+        for number in range(3):
+            peer.sendto(b"%d" % number, source)
+        process.stdin.close()
+        process.stdin = None
+        process.send_signal(signal.SIGCONT)
+        out, _ = process.communicate(timeout=cli.patience)
+    assert (data, out, process.returncode) == (b"ping", b"012", 0)
 
 
 @pytest.mark.parametrize(

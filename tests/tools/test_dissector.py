@@ -111,7 +111,7 @@ def take_a_file(size: int) -> int:
 
 
 def send_a_file(address: str, size: int) -> bytes:
-    with dial("rsp", address, timeout=20) as conn:
+    with dial("rsp", address, timeout=60) as conn:
         conn.write(bytes(size))
         conn.close_write()
         return bytes(conn.read_exactly(6))
@@ -129,11 +129,11 @@ def test_every_field_of_a_real_connection(lab: Lab, script: Path) -> None:
     # A dialer that comes before the listener is refused: then it comes again.
     for _ in range(100):
         try:
-            assert a.call(send_a_file, f"{b.address()}:1200", 300_000, timeout=30) == b"thanks"
+            assert a.call(send_a_file, f"{b.address()}:1200", 300_000, timeout=60) == b"thanks"
             break
         except ConnectionRefusedError:
             continue
-    server.result(20)
+    server.result(60)
     link.capture(None)
     with PcapngReader(capture) as reader:
         packets = [packet.data[14:] for packet in reader]

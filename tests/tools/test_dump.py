@@ -375,25 +375,26 @@ def test_the_kernels_tcp_across_a_loss_is_drawn(cli: CLI, lab: Lab, tmp_path: Pa
     link.drop(nth=2, when=lambda packet: len(packet.payload) > 1000, toward=b)
     with b:
         server = socket.create_server(("0.0.0.0", 80))
-    with server, a, socket.create_connection((b.address(), 80), timeout=10) as client:
+    with server, a, socket.create_connection((b.address(), 80), timeout=60) as client:
         accepted, _ = server.accept()
         with accepted:
             client.sendall(bytes(6000))
             client.shutdown(socket.SHUT_WR)
-            accepted.settimeout(10)
+            accepted.settimeout(60)
             while accepted.recv(65536):
                 pass
     link.capture(None)
     lines = dump("-r", str(file), "--ladder", "tcp").splitlines()
     arrows = [re.sub("[─┄]", "", line.partition("│")[2]) for line in lines[2:]]
     assert re.match(r" SYN seq=0 win=\d+ mss=1460 ▶│$", arrows[0])
-    assert re.match(r"◀ SYN ACK seq=0 ack=1 win=\d+ mss=1460 │$", arrows[1])
-    assert re.match(r" ACK seq=1 ack=1 win=\d+ ▶│$", arrows[2])
+    # The kernel sends again what a slow relay keeps too long: there may be more between these three, and one more of
+    # what was lost.
+    assert any(re.match(r"◀ SYN ACK seq=0 ack=1 win=\d+ mss=1460 │$", arrow) for arrow in arrows)
+    assert any(re.match(r" ACK seq=1 ack=1 win=\d+ ▶│$", arrow) for arrow in arrows)
     (lost,) = [arrow for arrow in arrows if "✗" in arrow]
     found = re.match(r" (?:PSH )?ACK seq=(\d+) ack=1 len=1448 win=\d+ ✗│  lost$", lost)
     assert found, lost
-    again = [arrow for arrow in arrows if f"seq={found[1]} " in arrow and arrow.endswith("│  sent again")]
-    assert len(again) == 1
+    assert [arrow for arrow in arrows if f"seq={found[1]} " in arrow and arrow.endswith("│  sent again")]
     assert any(re.search(rf"◀ ACK seq=1 ack={found[1]} sack=\d+-\d+ ", arrow) for arrow in arrows)
     assert any("FIN" in arrow for arrow in arrows)
 
@@ -407,13 +408,9 @@ def test_a_ladder_is_plain_ascii_where_the_terminal_is(cli: CLI, tmp_path: Path)
 # -- the wire ----------------------------------------------------------------------------------------------------------
 
 
-def start(cli: CLI, host: Host, *words: str, **options: Any) -> subprocess.Popen[bytes]:
+def start(cli: CLI, host: Host, *words: str) -> subprocess.Popen[bytes]:
     """A dump on ``host`` that has begun."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    process: subprocess.Popen[bytes] = host.popen(
-        [*cli.program, "dump", *words],
-        **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment} | options),
-    )
+    process = cli.start("dump", *words, on=host, at_once=True)
     assert process.stderr is not None
     first = process.stderr.readline()
     assert first.startswith(b"capturing on "), first + process.stderr.read()
@@ -421,30 +418,26 @@ def start(cli: CLI, host: Host, *words: str, **options: Any) -> subprocess.Popen
 
 
 def ping(host: Host, to: str, count: int = 3) -> None:
-    """Echo requests of the kernel's own kind."""
-    version = 6 if ":" in to else 4
-    icmp: Any = ICMP(type=8, ident=7) if version == 4 else ICMPv6(type=128, ident=7)
-    with host, RawSocket(1 if version == 4 else 58, version=version) as raw:
+    """Echo requests, and their answers: who listens below has seen both when it returns."""
+    with host, RawSocket(1) as raw:
+        raw.set_deadline(60)
         for number in range(count):
-            echo = icmp.replace(seq=number) / b"hello"
-            if version == 6:
-                whole = bytes(IPv6(src=host.address(6), dst=to) / echo)[40:]
-                raw.send(whole, IPAddr(to))
-            else:
-                raw.send(bytes(echo), IPAddr(to))
+            raw.send(bytes(ICMP(type=8, ident=7, seq=number) / b"hello"), IPAddr(to))
+            while not raw.receive().payload.startswith(b"\0\0"):
+                pass
 
 
 @pytest.mark.netns
 def test_both_directions_are_shown_as_they_pass_and_ctrl_c_ends_cleanly(cli: CLI, pair: list[Host]) -> None:
     a, b = pair
-    with start(cli, a, "icmp") as process:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE), "the privilege is dropped"
-        ping(a, b.address(), 2)
-        lines = [process.stdout.readline().decode() for _ in range(4)]
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
-        assert process.stderr.read() == b"4 packets captured, 0 dropped by the kernel\n"
+    process = start(cli, a, "icmp")
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE), "the privilege is dropped"
+    ping(a, b.address(), 2)
+    lines = [process.stdout.readline().decode() for _ in range(4)]
+    process.send_signal(signal.SIGINT)
+    assert process.wait(cli.patience) == 0
+    assert process.stderr.read() == b"4 packets captured, 0 dropped by the kernel\n"
     assert sum(f" out  {a.address()} > {b.address()}  ICMP echo id=7" in line for line in lines) == 2
     assert sum(f" in  {b.address()} > {a.address()}  ICMP echo reply id=7" in line for line in lines) == 2
 
@@ -452,15 +445,15 @@ def test_both_directions_are_shown_as_they_pass_and_ctrl_c_ends_cleanly(cli: CLI
 @pytest.mark.netns
 def test_the_filter_runs_in_the_kernel_for_either_version(cli: CLI, pair: list[Host]) -> None:
     a, b = pair
-    with start(cli, a, "-i", "eth0", "-c", "3", "--json", "udp.dport == 9") as process:
-        for version, family in ((4, socket.AF_INET), (6, socket.AF_INET6)):
-            with a, socket.socket(family, socket.SOCK_DGRAM) as sender:
-                for port in (8, 9, 10):
-                    sender.sendto(b"x" * port, (b.address(version), port))
-        with a, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.sendto(bytes(4000), (b.address(), 9))  # the later fragments have no ports
-        assert process.wait(20) == 0
-        *found, summary = documents(process.stdout.read().decode())
+    process = start(cli, a, "-i", "eth0", "-c", "3", "--json", "udp.dport == 9")
+    for version, family in ((4, socket.AF_INET), (6, socket.AF_INET6)):
+        with a, socket.socket(family, socket.SOCK_DGRAM) as sender:
+            for port in (8, 9, 10):
+                sender.sendto(b"x" * port, (b.address(version), port))
+    with a, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(bytes(4000), (b.address(), 9))  # the later fragments have no ports
+    assert process.wait(cli.patience) == 0
+    *found, summary = documents(process.stdout.read().decode())
     assert [entry["length"] for entry in found] == [37, 57, 1500]
     assert summary["summary"] == {"packets": 3, "dropped": 0}
 
@@ -468,11 +461,22 @@ def test_the_filter_runs_in_the_kernel_for_either_version(cli: CLI, pair: list[H
 @pytest.mark.netns
 def test_loopback_is_seen_once(cli: CLI, pair: list[Host]) -> None:
     a, _ = pair
-    with start(cli, a, "-d", "700ms", "udp") as process:
-        with a, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.sendto(b"once", ("127.0.0.1", 9))
-        assert process.wait(20) == 0
-        assert len(process.stdout.read().splitlines()) == 1
+    process = start(cli, a, "-c", "3", "udp")
+    with a, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for port in (7, 8, 9):
+            sender.sendto(b"once", ("127.0.0.1", port))
+    assert process.wait(cli.patience) == 0
+    shown = process.stdout.read().decode().splitlines()
+    assert [re.search(r"127\.0\.0\.1:(\d+)  UDP", line)[1] for line in shown] == ["7", "8", "9"]
+
+
+@pytest.mark.netns
+def test_a_duration_ends_it(cli: CLI, pair: list[Host]) -> None:
+    a, _ = pair
+    process = start(cli, a, "-d", "100ms", "udp.dport == 9")
+    assert process.wait(cli.patience) == 0
+    assert process.stdout.read() == b""
+    assert process.stderr.read() == b"0 packets captured, 0 dropped by the kernel\n"
 
 
 @tshark
@@ -482,38 +486,17 @@ def test_tshark_reads_what_was_written_and_sees_what_was_sent(
 ) -> None:
     a, b = pair
     file = tmp_path / "x.pcapng"
-    with start(cli, b, "-i", "eth0", "-w", str(file), "host", a.address(), "and", "not", "icmp") as process:
-        sent = []
-        for words in (
-            (
-                "ipv4",
-                f"dst={b.address()}",
-                "ident=77",
-                "ttl=9",
-                "/",
-                "udp",
-                "sport=7",
-                "dport=9",
-                "/",
-                "text",
-                "abc",
-            ),
-            (
-                "ipv4",
-                f"dst={b.address()}",
-                "ident=78",
-                "/",
-                "tcp",
-                "sport=7",
-                "dport=80",
-                "flags=SYN",
-                "options=mss:900",
-            ),
-        ):
-            done = a.run([*cli.program, "send", "--json", *words], capture_output=True, check=True)
-            sent.append(json.loads(done.stdout)["packet"])
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+    process = start(cli, b, "-i", "eth0", "-w", str(file), "host", a.address(), "and", "not", "icmp")
+    sent = []
+    for line in (
+        f"ipv4 dst={b.address()} ident=77 ttl=9 / udp sport=7 dport=9 / text abc",
+        f"ipv4 dst={b.address()} ident=78 / tcp sport=7 dport=80 flags=SYN options=mss:900",
+    ):
+        done = cli.run("send", "--json", *line.split(), on=a)
+        assert done.returncode == 0, done.stderr
+        sent.append(json.loads(done.stdout)["packet"])
+    process.send_signal(signal.SIGINT)
+    assert process.wait(cli.patience) == 0
     reader = PcapngReader(file.read_bytes())
     kept = [packet.data.hex() for packet in reader]
     assert kept[:2] == sent
@@ -535,15 +518,15 @@ def test_writing_loses_nothing_of_a_burst_and_counts_what_the_ring_lost(
 ) -> None:
     a, b = pair
     file = tmp_path / "x.pcapng"
-    with start(cli, b, "-i", "eth0", "-w", str(file), "ipv4.protocol == 254") as process:
-        with a, RawSocket(254) as raw:
-            payloads = [number.to_bytes(4, "big") + bytes(1396) for number in range(64)]
-            sent = 0
-            while sent < 6400:  # 9 MB, more than half of the ring
-                sent += raw.send_batch(payloads[sent % 64 :], IPAddr(b.address()))
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
-        told = process.stderr.read().decode()
+    process = start(cli, b, "-i", "eth0", "-w", str(file), "ipv4.protocol == 254")
+    with a, RawSocket(254) as raw:
+        payloads = [number.to_bytes(4, "big") + bytes(1396) for number in range(64)]
+        sent = 0
+        while sent < 6400:  # 9 MB, more than half of the ring
+            sent += raw.send_batch(payloads[sent % 64 :], IPAddr(b.address()))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(cli.patience) == 0
+    told = process.stderr.read().decode()
     reader = PcapngReader(file.read_bytes())
     kept = sum(1 for _ in reader)
     found = re.fullmatch(r"(\d+) packets captured, (\d+) dropped by the kernel\n", told)
@@ -557,18 +540,15 @@ def test_writing_loses_nothing_of_a_burst_and_counts_what_the_ring_lost(
 def test_the_handshake_of_rsp_is_readable_in_the_ladder(cli: CLI, pair: list[Host]) -> None:
     a, b = pair
     for network in ("rsp", "rsp+udp"):
-        with start(cli, a, "--ladder", "port 1200" if network == "rsp+udp" else "rsp") as process:
-            server = [*cli.program, "cat", "-v", "-l", "-n", network, ":1200"]
-            with b.popen(
-                server, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
-            ) as peer:
-                assert b"listening" in peer.stderr.readline()
-                client = [*cli.program, "cat", "-n", network, f"{b.address()}:1200"]
-                a.run(client, input=b"x" * 2000, check=True, capture_output=True, timeout=30)
-                assert peer.stdout.read() == b"x" * 2000
-            process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
-            lines = process.stdout.read().decode().splitlines()
+        process = start(cli, a, "--ladder", "port 1200" if network == "rsp+udp" else "rsp")
+        peer = cli.start("cat", "-v", "-l", "-n", network, ":1200", on=b)
+        assert b"listening" in peer.stderr.readline()
+        done = cli.run("cat", "-n", network, f"{b.address()}:1200", on=a, given=b"x" * 2000)
+        assert done.returncode == 0, done.stderr
+        assert peer.stdout.read() == b"x" * 2000
+        process.send_signal(signal.SIGINT)
+        assert process.wait(cli.patience) == 0
+        lines = process.stdout.read().decode().splitlines()
         assert lines[0].split() == [a.address(), b.address()]
         assert re.search(rf"│ RSP {a.address()}:\d+ > {b.address()}:1200 ", lines[1])
         arrows = [re.sub("[─┄]", "", line.partition("│")[2]) for line in lines[2:]]
@@ -592,11 +572,11 @@ def test_what_cannot_be_captured_is_told(cli: CLI, pair: list[Host], tmp_path: P
         (("-p",), 2, "--promiscuous needs --interface"),
     ]
     for words, status, message in cases:
-        done = a.run([*cli.program, "dump", *words], capture_output=True, text=True, timeout=30)
+        done = cli.run("dump", *words, on=a, text=True)
         assert done.returncode == status, done.stderr
         assert message in done.stderr + done.stdout
     program = "from rawproto import drop_privileges; drop_privileges()\nfrom rawproto_tools.main import main; main()"
-    done = a.run([sys.executable, "-c", program, "dump"], capture_output=True, text=True, timeout=30)
+    done = cli.run_program([sys.executable, "-c", program, "dump"], on=a, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith(
         "rawproto: cannot open a packet socket: CAP_NET_RAW is missing\nways to get it:"
@@ -606,20 +586,20 @@ def test_what_cannot_be_captured_is_told(cli: CLI, pair: list[Host], tmp_path: P
 @pytest.mark.netns
 def test_a_full_disk_ends_the_capture_with_a_message(cli: CLI, pair: list[Host]) -> None:
     a, b = pair
-    with start(cli, a, "-w", "/dev/full", "icmp") as process:
-        ping(a, b.address())
-        assert process.wait(20) == 1
-        assert process.stderr.read() == b"rawproto: cannot write /dev/full: No space left on device\n"
+    process = start(cli, a, "-w", "/dev/full", "icmp")
+    ping(a, b.address())
+    assert process.wait(cli.patience) == 1
+    assert process.stderr.read() == b"rawproto: cannot write /dev/full: No space left on device\n"
 
 
 @pytest.mark.netns
 def test_sigterm_keeps_the_file_whole(cli: CLI, pair: list[Host], tmp_path: Path) -> None:
     a, b = pair
     file = tmp_path / "x.pcapng"
-    with start(cli, a, "-w", str(file), "icmp") as process:
-        ping(a, b.address())
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 143
+    process = start(cli, a, "-w", str(file), "icmp")
+    ping(a, b.address())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(cli.patience) == 143
     assert sum(1 for _ in PcapngReader(file.read_bytes())) == 6
 
 
@@ -629,7 +609,7 @@ def test_a_closed_pipe_ends_quietly(cli: CLI, tmp_path: Path) -> None:
         process = cli.start("dump", "-r", str(file), *words)
         process.stdout.read(10)
         process.stdout.close()
-        assert process.wait(20) == 141
+        assert process.wait(cli.patience) == 141
         assert process.stderr.read() == b""
 
 
@@ -669,10 +649,10 @@ def test_an_interface_that_goes_down_ends_the_capture_and_keeps_the_file(
 ) -> None:
     a, b = pair
     file = tmp_path / "x.pcapng"
-    with start(cli, a, "-i", "eth0", "-w", str(file), "--print", "icmp") as process:
-        ping(a, b.address(), 1)
-        assert b"ICMP echo" in process.stdout.readline()
-        a.run(["ip", "link", "set", "eth0", "down"], check=True)
-        assert process.wait(20) == 1
-        assert process.stderr.read() == b"rawproto: the capture ended: Network is down\n"
+    process = start(cli, a, "-i", "eth0", "-w", str(file), "--print", "icmp")
+    ping(a, b.address(), 1)
+    assert b"ICMP echo" in process.stdout.readline()
+    a.run(["ip", "link", "set", "eth0", "down"], check=True)
+    assert process.wait(cli.patience) == 1
+    assert process.stderr.read() == b"rawproto: the capture ended: Network is down\n"
     assert 1 <= sum(1 for _ in PcapngReader(file.read_bytes())) <= 2

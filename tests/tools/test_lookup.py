@@ -78,11 +78,11 @@ def test_a_silent_server_is_given_up(cli: CLI, silent: str) -> None:
 def test_interrupt_ends_with_130(cli: CLI) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
         heard.bind(("127.0.0.1", 0))
-        heard.settimeout(30)
+        heard.settimeout(60)
         server = "{}:{}".format(*heard.getsockname())
         process = cli.start("lookup", "-s", server, "-w", "1min", "-t", "A", "example.test")
         heard.recv(512)
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(cli.patience) == 130
     assert process.stdout.read() == b""
     assert b"Traceback" not in process.stderr.read()

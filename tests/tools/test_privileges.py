@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +18,16 @@ pytestmark = pytest.mark.netns
 
 
 def capabilities(process: subprocess.Popen[bytes]) -> list[int]:
-    """The effective and permitted sets of all threads of a process."""
-    return [
-        int(line.split()[1], 16)
-        for thread in Path(f"/proc/{process.pid}/task").iterdir()
-        for line in (thread / "status").read_text().splitlines()
-        if line.startswith(("CapEff", "CapPrm"))
-    ]
+    """The effective and permitted sets of all threads of a process that runs."""
+    found = []
+    for thread in Path(f"/proc/{process.pid}/task").iterdir():
+        try:
+            lines = (thread / "status").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile
+        found += [int(line.split()[1], 16) for line in lines if line.startswith(("CapEff", "CapPrm"))]
+    assert len(found) >= 2, "the process has ended"
+    return found
 
 
 @pytest.fixture
@@ -35,71 +37,89 @@ def hosts(lab: Lab) -> list[Host]:
     return [a, b]
 
 
-def piped(host: Host, *words: str) -> subprocess.Popen[bytes]:
-    return host.popen(
-        list(words), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("network", ["rsp", "rsp+udp"])
 def test_cat_at_both_ends(cli: CLI, hosts: list[Host], network: str) -> None:
     a, b = hosts
-    words = [*cli.program, "cat", "-n", network, "-v"]
-    with piped(b, *words, "-l", ":1200") as listening:
-        assert b"listening" in listening.stderr.readline()
-        assert not any(capabilities(listening)), "before anybody came"
-        with piped(a, *words, f"{b.ip4}:1200") as calling:
-            assert b"connected" in calling.stderr.readline()
-            calling.stdin.write(b"hello")
-            calling.stdin.flush()
-            assert listening.stdout.read(5) == b"hello"
-            for process in (listening, calling):
-                found = capabilities(process)
-                assert len(found) > 2, "the driver has a thread of its own"
-                assert not any(found)
-            listening.stdin.close()
-            calling.stdin.close()
-            assert calling.wait(20) == 0
-        assert listening.wait(20) == 0
+    words = ["cat", "-n", network, "-v"]
+    listening = cli.start(*words, "-l", ":1200", on=b, stdin=subprocess.PIPE)
+    assert b"listening" in listening.stderr.readline()
+    assert not any(capabilities(listening)), "before anybody came"
+    calling = cli.start(*words, f"{b.ip4}:1200", on=a, stdin=subprocess.PIPE)
+    assert b"connected" in calling.stderr.readline()
+    calling.stdin.write(b"hello")
+    calling.stdin.flush()
+    assert listening.stdout.read(5) == b"hello"
+    for process in (listening, calling):
+        found = capabilities(process)
+        assert len(found) > 2, "the driver has a thread of its own"
+        assert not any(found)
+    listening.stdin.close()
+    calling.stdin.close()
+    assert calling.wait(cli.patience) == 0
+    assert listening.wait(cli.patience) == 0
 
 
-def test_serve_get_and_put(cli: CLI, hosts: list[Host], tmp_path: Path) -> None:
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A folder with a small file, and one that does not end while anybody looks."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "note").write_bytes(b"text" * 1000)
+    with (folder / "vast").open("wb") as vast:
+        vast.truncate(1 << 40)
+    return folder
+
+
+@pytest.mark.parametrize("network", ["rsp", "rsp+udp"])
+@pytest.mark.parametrize("way", ["put", "get"])
+def test_serve_and_who_asks(
+    cli: CLI, hosts: list[Host], tmp_path: Path, files: Path, way: str, network: str
+) -> None:
     a, b = hosts
-    served, home = tmp_path / "served", tmp_path / "home"
-    served.mkdir()
-    home.mkdir()
-    (home / "note").write_bytes(b"text" * 1000)
-    with piped(b, *cli.program, "serve", "--json", str(served)) as serving:
-        json.loads(serving.stdout.readline())
-        assert not any(capabilities(serving))
-        for words in (
-            ["put", str(b.ip4), str(home / "note")],
-            ["get", str(b.ip4), "note", "--to", str(tmp_path)],
-        ):
-            done = a.run([*cli.program, *words], capture_output=True, timeout=60)
-            assert done.returncode == 0, done.stderr
-        assert (tmp_path / "note").read_bytes() == b"text" * 1000
-        assert not any(capabilities(serving))
-        serving.terminate()
-        serving.wait(20)
+    other = tmp_path / "other"
+    other.mkdir()
+    served = other if way == "put" else files
+    serving = cli.start("serve", "--json", "-n", network, str(served), on=b, at_once=True)
+    json.loads(serving.stdout.readline())
+    assert not any(capabilities(serving)), "before anybody came"
+    words = {
+        "put": [str(b.ip4), str(files / "note"), str(files / "vast")],
+        "get": [str(b.ip4), "note", "vast", "--to", str(other)],
+    }[way]
+    asking = cli.start(way, "-n", network, "-v", *words, on=a, at_once=True)
+    # The first is there, and the second on its way.
+    assert asking.stderr.readline() == b"note\n"
+    for process in (serving, asking):
+        found = capabilities(process)
+        assert len(found) > 2, "the driver has a thread of its own"
+        assert not any(found)
+    assert (other / "note").read_bytes() == b"text" * 1000
+    asking.terminate()
+    assert asking.wait(cli.patience) == 143
+    assert not any(capabilities(serving)), "after somebody was there"
 
 
 def test_bench_at_both_ends(cli: CLI, hosts: list[Host]) -> None:
     a, b = hosts
-    with piped(b, *cli.program, "bench", "-s", "--json") as serving:
-        networks = json.loads(serving.stdout.readline())["networks"]
-        assert networks == ["tcp", "rsp", "rsp6", "rsp+udp", "rsp+udp6"]
-        assert not any(capabilities(serving)), "before anybody came"
-        # The run on raw IP comes first, whatever the order asked for: the second has no privilege left.
-        words = ["bench", "-N", "tcp", "--against", "rsp", "-t", "1", "-i", "0.1", str(b.ip4)]
-        with piped(a, *cli.program, *words) as measuring:
-            assert b": rsp, " in measuring.stdout.readline()
-            for process in (serving, measuring):
-                assert not any(capabilities(process))
-            out, err = measuring.communicate(timeout=60)
-        assert (measuring.returncode, err) == (0, b"")
-        assert out.decode().splitlines()[-1].startswith("tcp: ")
-        assert not any(capabilities(serving))
-        serving.terminate()
-        serving.wait(20)
+    serving = cli.start("bench", "-s", "--json", on=b, at_once=True)
+    networks = json.loads(serving.stdout.readline())["networks"]
+    assert networks == ["tcp", "rsp", "rsp6", "rsp+udp", "rsp+udp6"]
+    assert not any(capabilities(serving)), "before anybody came"
+    measuring = cli.start("bench", "-t", "1h", str(b.ip4), on=a, at_once=True)
+    assert b": rsp, " in measuring.stdout.readline()
+    for process in (serving, measuring):
+        assert not any(capabilities(process))
+
+
+def test_bench_does_first_what_needs_the_privilege(cli: CLI, hosts: list[Host]) -> None:
+    a, b = hosts
+    serving = cli.start("bench", "-s", "--json", "-w", "60s", on=b, at_once=True)
+    assert json.loads(serving.stdout.readline())["event"] == "listening"
+    # The run on raw IP comes first, whatever the order asked for: the second has no privilege left.
+    words = ["-N", "tcp", "--against", "rsp", "-t", "0.5", "-w", "60s", str(b.ip4)]
+    done = cli.run("bench", *words, on=a)
+    assert (done.returncode, done.stderr) == (0, b"")
+    lines = done.stdout.decode().splitlines()
+    assert ": rsp, " in lines[0]
+    assert lines[-1].startswith("tcp: ")
+    assert not any(capabilities(serving)), "after somebody was there"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
 import socket
 import struct
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,9 @@ from rawproto import ICMPExtensions, IPv4, MPLSLabel, MPLSLabelStack, checksum, 
 from rawproto.lab.wiring import add_route
 
 if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
     from rawproto import Host, Lab
 
     from .conftest import CLI
@@ -46,11 +47,9 @@ def way(lab: Lab) -> list[Host]:
 
 
 def trace(cli: CLI, host: Host, *words: str, program: str = "") -> subprocess.CompletedProcess[str]:
+    """Where all answers come, it ends with the last: the wait is long for machines that are slow."""
     start = [sys.executable, "-c", program] if program else cli.program
-    done: subprocess.CompletedProcess[str] = host.run(
-        [*start, "traceroute", *words], capture_output=True, text=True, timeout=60
-    )
-    return done
+    return cli.run_program([*start, "traceroute", "-w", "30s", *words], on=host, text=True)
 
 
 def document(cli: CLI, host: Host, *words: str, status: int = 0) -> Any:
@@ -102,12 +101,10 @@ def test_the_same_way_as_the_traceroute_people_know(cli: CLI, way: list[Host], v
     if theirs is None:
         pytest.skip("traceroute is not installed")
     words = ["-n", "-q", "3", way[-1].address(version)]
-    told = way[0].run([theirs, f"-{version}", *words], capture_output=True, text=True, timeout=60).stdout
+    # One time to wait, instead of one that follows from how fast the others answered.
+    told = cli.run_program([theirs, f"-{version}", "-w", "30", *words], on=way[0], text=True).stdout
     ours = trace(cli, way[0], *words).stdout
-    shape = re.compile(r"[\d.]+ ms")
-    assert [shape.sub("T ms", line).split() for line in ours.splitlines()[1:]] == [
-        shape.sub("T ms", line).split() for line in told.splitlines()[1:]
-    ]
+    assert hops_of(ours) == hops_of(told)
 
 
 @pytest.mark.netns
@@ -117,10 +114,69 @@ def test_without_any_privilege(cli: CLI, way: list[Host], version: int) -> None:
     done = trace(cli, way[0], *words, program=UNPRIVILEGED)
     assert done.returncode == 0, done.stderr
     assert [line.split()[1] for line in done.stdout.splitlines()[1:]] == path(way, version)
-    refused = trace(cli, way[0], *words, "-M", "tcp", program=UNPRIVILEGED)
-    assert refused.returncode == 2
-    assert "CAP_NET_RAW" in refused.stderr
-    assert "--method udp" in refused.stderr
+    for more in (("-M", "rsp"), ("-M", "tcp", "--mtu")):
+        refused = trace(cli, way[0], *words, *more, program=UNPRIVILEGED)
+        assert refused.returncode == 2
+        assert "CAP_NET_RAW" in refused.stderr
+        assert "--method udp" in refused.stderr
+
+
+def hops_of(text: str) -> list[list[str]]:
+    """The lines of hops, without the times."""
+    return [re.sub(r"[\d.]+ ms", "T ms", line).split() for line in text.splitlines()[1:]]
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("port", ["80", "81"], ids=["open", "closed"])
+@pytest.mark.parametrize("version", [4, 6])
+def test_tcp_without_any_privilege(cli: CLI, way: list[Host], version: int, port: str) -> None:
+    a, first, b = way[0], way[1], way[-1]
+    with b:
+        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        server = socket.create_server(("", 80), family=family)
+    words = ("-n", "-M", "tcp", "-p", port, b.address(version))
+    with server, tap_on(first) as tap:
+        done = trace(cli, a, *words, program=UNPRIVILEGED)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [(match[1], match[2]) for match in map(LINE.match, done.stdout.splitlines()[1:]) if match] == [
+            (str(number), address) for number, address in enumerate(path(way, version), 1)
+        ]
+        # What it says of itself is what was sent; with the privilege nothing else is said.
+        size = int(re.search(r", (\d+) byte packets$", done.stdout.splitlines()[0])[1])
+        if version == 4:
+            packet = next(packet for packet in iter(lambda: tap.recv(2000), b"") if packet[9] == 6)
+            assert int.from_bytes(packet[2:4], "big") == size
+        assert hops_of(done.stdout) == hops_of(trace(cli, a, *words).stdout)
+        theirs = shutil.which("traceroute")
+        if theirs is not None:
+            line = [theirs, f"-{version}", "-w", "30", "-n", "-M", "tcpconn", "-p", port, b.address(version)]
+            assert hops_of(done.stdout) == hops_of(cli.run_program(line, on=a, text=True).stdout)
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("version", [4, 6])
+def test_tcp_without_any_privilege_tells_what_routers_say(
+    cli: CLI, way: list[Host], silence: Callable[[Host, str], None], version: int
+) -> None:
+    a, first = way[:2]
+    net, there = ("203.0.113.0/24", "203.0.113.9") if version == 4 else ("2001:db8::/32", "2001:db8::9")
+    add_route(a.namespace, net, first.address(version))
+    done = trace(cli, a, "-n", "-M", "tcp", there, program=UNPRIVILEGED)
+    assert done.returncode == 1
+    assert done.stdout.count("!N") == 3
+    assert len(done.stdout.splitlines()) == 2
+    nowhere = trace(cli, first, "-n", "-M", "tcp", there, program=UNPRIVILEGED)
+    assert (nowhere.returncode, nowhere.stderr) == (1, f"rawproto: {there}: Network is unreachable\n")
+    # On the network of the last host, where nobody has it.
+    silent = re.sub(r"\w+$", "99", way[-1].address(version))
+    silence(way[2], silent)
+    done = trace(cli, a, "-n", "-m", "4", "-w", "2s", "-M", "tcp", silent, program=UNPRIVILEGED)
+    assert done.returncode == 1
+    assert [line.split()[:2] for line in done.stdout.splitlines()[1:]] == [
+        *([str(number), address] for number, address in enumerate(path(way, version)[:2], 1)),
+        ["3", "*"],
+        ["4", "*"],
+    ]
 
 
 @pytest.mark.netns
@@ -149,14 +205,13 @@ def test_an_open_port_and_an_rsp_listener_answer(cli: CLI, way: list[Host]) -> N
     a, b = way[0], way[-1]
     with b:
         server = socket.create_server(("", 80))
-    serve = [*cli.program, "serve", "--json", ".", ":1200"]
-    with server, b.popen(serve, stdout=subprocess.PIPE) as process:
+    with server:
+        process = cli.start("serve", "--json", ".", ":1200", on=b, at_once=True)
         assert b"listening" in process.stdout.readline()
         for words in (("-T",), ("-M", "rsp"), ("-M", "rsp", "-p", "1199")):
             found = document(cli, a, *words, b.address())
             assert addresses(found) == [{address} for address in path(way, 4)]
             assert found["hops"][-1]["probes"][0]["mark"] is None
-        process.terminate()
 
 
 def tap_on(host: Host) -> socket.socket:
@@ -210,8 +265,8 @@ def test_mpls_labels_are_shown(cli: CLI, lab: Lab) -> None:
     for words in ((), ("--json",)):
         with tap_on(b) as tap:
             router = b.start(mpls_router, tap, 3)
-            done = trace(cli, a, "-n", "-m", "1", "-w", "5s", *words, "203.0.113.9")
-        router.result(20)
+            done = trace(cli, a, "-n", "-m", "1", *words, "203.0.113.9")
+        router.result(60)
         assert done.returncode == 1
         if words:
             (hop,) = json.loads(done.stdout)["hops"]
@@ -224,7 +279,7 @@ def test_mpls_labels_are_shown(cli: CLI, lab: Lab) -> None:
 def test_silence_is_stars_and_status_1(cli: CLI, way: list[Host]) -> None:
     a, b = way[0], way[-1]
     b.run(["sh", "-c", "echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all"], check=True)
-    found = document(cli, a, "-I", "-m", "4", "-w", "300ms", b.address(), status=1)
+    found = document(cli, a, "-I", "-m", "4", "-w", "2s", b.address(), status=1)
     assert not found["reached"]
     assert addresses(found)[:2] == [{address} for address in path(way, 4)[:2]]
     assert addresses(found)[2:] == [{None}, {None}]
@@ -234,7 +289,7 @@ def test_silence_is_stars_and_status_1(cli: CLI, way: list[Host]) -> None:
 def test_a_router_that_knows_no_way_ends_it(cli: CLI, way: list[Host]) -> None:
     a, first = way[:2]
     add_route(a.namespace, "203.0.113.0/24", first.address())
-    done = trace(cli, a, "-n", "-w", "1s", "203.0.113.9")
+    done = trace(cli, a, "-n", "203.0.113.9")
     assert done.returncode == 1
     assert done.stdout.count("!N") >= 3
     assert len(done.stdout.splitlines()) == 2
@@ -288,12 +343,10 @@ def test_interrupt_ends_with_130(cli: CLI, lab: Lab) -> None:
     a, b = lab.hosts("a", "b")
     lab.link(a, b)
     b.run(["sh", "-c", "echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all"], check=True)
-    words = [*cli.program, "traceroute", "-n", "-I", "-w", "1min", b.address()]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with a.popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
-        assert b"30 hops max" in process.stdout.readline()
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE), "the privilege is dropped"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
-        assert b"Traceback" not in process.stderr.read()
+    process = cli.start("traceroute", "-n", "-I", "-w", "10min", b.address(), on=a, at_once=True)
+    assert b"30 hops max" in process.stdout.readline()
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE), "the privilege is dropped"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(cli.patience) == 130
+    assert b"Traceback" not in process.stderr.read()

@@ -182,7 +182,7 @@ class Client:
         report.here = parts.stop()
         talk.say(end=True)
         if self._prober is not None:
-            self._prober.stop()
+            self._prober.finish()
             report.latency = self._prober.document()
         report.there = believed(listening.results(self._wait), self._plan)
         return report

@@ -32,7 +32,9 @@ class Crossing:
         make_room(self._conn)
         self._known: dict[int, UDPAddr] = {}
         self._changed = threading.Condition()
-        self._receivers = {index: DatagramReceiver(index) for index in plan.sent_by_client}
+        self._receivers = {
+            index: DatagramReceiver(index, self._conn, shared=True) for index in plan.sent_by_client
+        }
         self._thread = threading.Thread(target=self._run, name="datagrams", daemon=True)
         self._thread.start()
 

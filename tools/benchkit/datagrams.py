@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rawproto import DeadlineExceeded
 
+from ..waiting import has_more
 from .flow import Pace
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ HEADER: Final = struct.Struct("!HHxxxxQQQ")
 HELLO, DATA, PROBE = 1, 2, 3
 QUIET: Final = 0.1
 """Seconds of silence after which nothing is on its way any more."""
+DRAIN: Final = 10.0
+"""Seconds to count what has arrived: a peer that does not end must not hold us for ever."""
+_TURN: Final = 0.01
 _ROOM: Final = 4 << 20
 
 
@@ -149,18 +153,20 @@ class DatagramReceiver:
 
     Args:
         index: number of the stream.
-        conn: a socket that nothing but this stream arrives at, or None where somebody else calls ``tally.take``.
+        conn: the socket it arrives at.
+        shared: that socket is read by somebody else, who calls ``tally.take``; else nothing but this stream arrives.
     """
 
     sending = False
     ended: float | None = None
 
-    def __init__(self, index: int, conn: Any = None) -> None:
+    def __init__(self, index: int, conn: Any, *, shared: bool = False) -> None:
         self.index = index
         self.tally = Tally()
         self.error: OSError | None = None
         self.finished = threading.Event()
         self._conn = conn
+        self._shared = shared
         self._thread = threading.Thread(target=self._run, name=f"stream {index}", daemon=True)
 
     @property
@@ -170,15 +176,17 @@ class DatagramReceiver:
 
     def start(self) -> None:
         """Begin to count."""
-        if self._conn is not None:
+        if not self._shared:
             self._conn.set_deadline(None)
             self._thread.start()
 
     def stop(self) -> None:
-        """Wait for what is on its way, at most a second."""
-        latest = time.monotonic() + 1
-        while (now := time.monotonic()) < latest and (left := self.tally.last + QUIET - now) > 0:
+        """Wait for what is on its way, at most a second, and until the kernel has no more of what has arrived."""
+        began = time.monotonic()
+        while (now := time.monotonic()) < began + 1 and (left := self.tally.last + QUIET - now) > 0:
             self.finished.wait(left)
+        while has_more(self._conn) and time.monotonic() < began + DRAIN and not self.finished.is_set():
+            self.finished.wait(_TURN)
         self.finished.set()
         if self._thread.ident is not None:
             self._conn.set_deadline(0)
@@ -186,7 +194,7 @@ class DatagramReceiver:
 
     def close(self) -> None:
         """Close the socket."""
-        if self._conn is not None:
+        if not self._shared:
             self._conn.close()
 
     def counters(self) -> dict[str, Any]:

@@ -32,9 +32,9 @@ class StreamProbe:
         self._conn = conn
         conn.set_deadline(None)
 
-    def send(self, number: int) -> None:
-        """Send message ``number`` off."""
-        self._conn.write(self._MESSAGE.pack(number, time.monotonic_ns()))
+    def send(self, number: int, now: int) -> None:
+        """Send message ``number`` off; ``now`` is the time in nanoseconds."""
+        self._conn.write(self._MESSAGE.pack(number, now))
 
     def receive(self) -> int:
         """Wait for the next answer; gives the time at which the message was sent, in nanoseconds."""
@@ -58,9 +58,9 @@ class DatagramProbe:
         self._token = token
         conn.set_deadline(None)
 
-    def send(self, number: int) -> None:
-        """Send message ``number`` off."""
-        self._conn.write(HEADER.pack(PROBE, 0, self._token, number, time.monotonic_ns()))
+    def send(self, number: int, now: int) -> None:
+        """Send message ``number`` off; ``now`` is the time in nanoseconds."""
+        self._conn.write(HEADER.pack(PROBE, 0, self._token, number, now))
 
     def receive(self) -> int:
         """Wait for the next answer; gives the time at which the message was sent, in nanoseconds."""
@@ -93,7 +93,9 @@ class Prober:
         self.load: list[float] = []
         self._probe = probe
         self._loaded: int | None = None
+        self._last = 0
         self._enough = threading.Event()
+        self._back = threading.Event()
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=work, name="probes", daemon=True)
@@ -110,8 +112,15 @@ class Prober:
         """From now on there is load."""
         self._loaded = time.monotonic_ns()
 
+    def finish(self) -> None:
+        """Make no more, and wait for those on their way: they are the ones that took longest."""
+        self._stop.set()
+        self._threads[0].join(PATIENCE)
+        self._back.wait(PATIENCE)
+        self.stop()
+
     def stop(self) -> None:
-        """Make no more."""
+        """Make no more, and wait for nothing."""
         self._stop.set()
         self._probe.stop()
         for thread in self._threads:
@@ -128,7 +137,9 @@ class Prober:
         number = 0
         try:
             while not self._stop.wait(max(0.0, due - time.monotonic())):
-                self._probe.send(number)
+                self._last = now = time.monotonic_ns()
+                self._back.clear()
+                self._probe.send(number, now)
                 number += 1
                 due = max(due + EVERY, time.monotonic())
         except OSError:
@@ -136,14 +147,17 @@ class Prober:
 
     def _receive_all(self) -> None:
         try:
-            while not self._stop.is_set():
+            while True:
                 sent = self._probe.receive()
                 times = self.idle if self._loaded is None or sent < self._loaded else self.load
                 times.append((time.monotonic_ns() - sent) / 1e9)
                 if len(self.idle) >= IDLE:
                     self._enough.set()
+                if sent >= self._last:
+                    self._back.set()
         except OSError:
             self._enough.set()
+            self._back.set()
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

@@ -90,6 +90,8 @@ class Loop:
                 self._take()
             self._send()
             self._watcher.turn()
+        # Who was not given the processor for long enough finds the time up and the answers there.
+        self._take()
 
     def _wake_at(self) -> float | None:
         """When the next thing is due; None when all is over."""
