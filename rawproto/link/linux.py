@@ -82,6 +82,7 @@ UDP_MAX_SEGMENTS = 64
 """Segments a call may hold; newer kernels take 128, all take 64."""
 
 # linux/errqueue.h
+SO_EE_ORIGIN_LOCAL = 1
 SO_EE_ORIGIN_ICMP = 2
 SO_EE_ORIGIN_ICMP6 = 3
 SO_EE_ORIGIN_TIMESTAMPING = 4
