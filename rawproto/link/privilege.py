@@ -15,7 +15,7 @@ from rawproto.errors import OpError, PrivilegeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CAPABILITIES", "drop_privileges", "has_capability", "helpers", "ways_to"]
+__all__ = ["CAPABILITIES", "drop_in_this_thread", "drop_privileges", "has_capability", "helpers", "ways_to"]
 
 CAPABILITIES: Final = {
     "CAP_NET_BIND_SERVICE": 10,
@@ -97,8 +97,8 @@ def drop_privileges() -> None:
     if user is not None:
         _become(user, group)
     for helper in list(helpers.values()):
-        helper(_drop_in_this_thread)
-    _drop_in_this_thread()
+        helper(drop_in_this_thread)
+    drop_in_this_thread()
     if any(map(_privileged, os.listdir("/proc/self/task"))):  # noqa: PTH208
         raise OpError("a thread of the process kept a capability", op="privileges")
 
@@ -128,7 +128,12 @@ def _end_blas_threads() -> None:
             end()
 
 
-def _drop_in_this_thread() -> None:
+def drop_in_this_thread() -> None:
+    """Give up every capability of the thread that calls.
+
+    Raises:
+        OpError: the kernel did not obey.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
     _checked(libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl")

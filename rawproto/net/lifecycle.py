@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from rawproto.errors import OpError
+from rawproto.link.privilege import drop_in_this_thread
 from rawproto.net.poller import POLLIN, POLLOUT, Poller
 
 if TYPE_CHECKING:
@@ -60,7 +63,19 @@ def finish_orphans(drivers: Iterable[Driver]) -> None:
     for driver in drivers:
         if driver.orphaned and not driver.finishing:
             driver.finishing = True
-            threading.Thread(target=_finish, args=([driver],), name="rawproto finishing", daemon=True).start()
+            begun = threading.Event()
+            threading.Thread(
+                target=_see_to_its_end, args=(driver, begun), name="rawproto finishing", daemon=True
+            ).start()
+            begun.wait()
+
+
+def _see_to_its_end(driver: Driver, begun: threading.Event) -> None:
+    # Its sockets are open already, and whoever drops the process's privileges cannot drop those of another thread.
+    with contextlib.suppress(OpError):
+        drop_in_this_thread()
+    begun.set()
+    _finish([driver])
 
 
 def _leave_to_parent(running: Running) -> None:

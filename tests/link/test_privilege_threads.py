@@ -1,12 +1,15 @@
 """Threads and privileges: those of this package, and numpy's, give them up as well; those of the program cannot."""
 
+import asyncio
 import contextlib
+import threading
 from pathlib import Path
 
 import numpy
 import pytest
 
 import rawproto
+from rawproto import aio
 
 pytestmark = pytest.mark.netns
 
@@ -52,3 +55,31 @@ def test_a_program_opens_its_sockets_and_then_drops(lab, parked):
     assert threads > 1, "the driver has a thread of its own"
     assert product == 600.0
     assert at_the_end == 0
+
+
+async def leave_undelivered(address):
+    """More than the peer takes unread."""
+    conn = await aio.dial("rsp4", address, timeout=60)
+    await conn.write(bytes(2_000_000))
+
+
+async def open_another(address):
+    (await aio.dial("rsp4", address, timeout=60)).abort()
+
+
+def finished_for_a_closed_loop():
+    with rawproto.listen("rsp4", "127.0.0.1:0") as listener:
+        asyncio.run(leave_undelivered(listener.addr))
+        with listener.accept():
+            asyncio.run(open_another(listener.addr))
+            finishing = [each for each in threading.enumerate() if each.name == "rawproto finishing"]
+            status = [Path(f"/proc/self/task/{each.native_id}/status").read_text() for each in finishing]
+    return capabilities(), [
+        line for text in status for line in text.splitlines() if line.startswith("CapPrm")
+    ]
+
+
+def test_a_thread_that_delivers_for_a_closed_loop_has_none(lab):
+    whole, finishing = lab.host("a").call(finished_for_a_closed_loop, timeout=100)
+    assert whole
+    assert [int(line.split()[1], 16) for line in finishing] == [0]
