@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from rawproto.link import linux
 from rawproto.link.checksums import checksum_state
-from rawproto.link.control import space
+from rawproto.link.control import nanoseconds, space
 from rawproto.link.received import ChecksumState, Received
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ _LONGEST: Final = 65_535
 # Timestamps of both kinds, and the four messages of IPv6.
 _CONTROL: Final = space(16, 48, 4, 20, 4, 4)
 _INT: Final = struct.Struct("@i")
-_TIMESPEC: Final = struct.Struct("@qq")
 _INFO6: Final = struct.Struct("@16sI")  # struct in6_pktinfo: destination, interface (ipv6(7))
 
 
@@ -72,8 +71,7 @@ class ArrivalReader:
         timestamp, interface = None, ""
         for level, kind, data in control:
             if kind == linux.SCM_TIMESTAMPNS and level == socket.SOL_SOCKET:
-                seconds, rest = _TIMESPEC.unpack(data)
-                timestamp = seconds * 1_000_000_000 + rest
+                timestamp = nanoseconds(data)
             elif kind == linux.IP_PKTINFO and level == socket.IPPROTO_IP:
                 interface = self._codec.interface(_INT.unpack_from(data)[0])
         return Received(
@@ -115,9 +113,3 @@ class ArrivalReader:
         return Received(
             payload, source, destination, interface, ttl, tos, flow, timestamp, state, 6, self._protocol, b""
         )
-
-
-def nanoseconds(timespec: bytes) -> int:
-    """A ``struct timespec`` as nanoseconds."""
-    seconds, rest = _TIMESPEC.unpack_from(timespec)
-    return int(seconds) * 1_000_000_000 + int(rest)

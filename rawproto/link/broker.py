@@ -82,9 +82,7 @@ class Broker:
     def __init__(self, path: str | os.PathLike[str], rules: Iterable[Allow], *, mode: int = 0o666) -> None:
         self._rules = tuple(rules)
         self._path = pathlib.Path(path)
-        self._selector = selectors.DefaultSelector()
         self._since: dict[socket.socket, float] = {}
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             self._listener.bind(str(self._path))
@@ -96,6 +94,8 @@ class Broker:
             raise OpError(
                 str(error), op="listen", network="unix", local=self._path, errno=error.errno
             ) from error
+        self._selector = selectors.DefaultSelector()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wake, selectors.EVENT_READ)
 
@@ -215,11 +215,18 @@ def ask_broker(
     version: int = 4,
     interface: str | None = None,
     filter: SupportsBytes | None = None,  # noqa: A002 - the public name
-    timeout: float = _PATIENCE,
+    timeout: float = 30.0,
 ) -> socket.socket:
     """A raw socket from the broker at ``path``, for the ``sock`` argument of RawSocket and RawLink.
 
-    Its filter is final: that of the broker's rule, or ``filter``, or one that takes everything.
+    Args:
+        path: the broker's Unix socket.
+        protocol: IP protocol number.
+        version: 4 or 6.
+        interface: receive from and send through this interface only.
+        filter: classic BPF program, see :class:`RawLink`; it is final, as is that of the broker's rule, which goes
+            before it, and the one that takes everything where there is neither.
+        timeout: seconds to wait for the answer.
 
     Raises:
         PrivilegeError: the broker refuses; ``ways`` has its words.

@@ -25,6 +25,7 @@ __all__ = [
     "ControlMessage",
     "ControlReader",
     "control_messages",
+    "nanoseconds",
     "pack",
     "read_timestamps",
     "space",
@@ -32,6 +33,7 @@ __all__ = [
 
 _HEADER: Final = struct.Struct("@Nii")
 _ALIGN: Final = struct.calcsize("@N")
+_TIMESPEC: Final = struct.Struct("@qq")  # struct timespec: seconds, nanoseconds
 
 Kind = tuple[int, int]
 
@@ -167,6 +169,12 @@ class ControlReader:
                     seen.add(kind)
         self._offsets = {kind: start for kind, start in self._offsets.items() if kind in seen}
         self._length = -1
+
+
+def nanoseconds(timespec: bytes) -> int:
+    """The ``struct timespec`` that ``timespec`` begins with as nanoseconds."""
+    seconds, rest = _TIMESPEC.unpack_from(timespec)
+    return int(seconds) * 1_000_000_000 + int(rest)
 
 
 def read_timestamps(reader: ControlReader) -> NDArray[np.int64] | None:

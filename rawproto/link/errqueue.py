@@ -7,12 +7,12 @@ Each entry holds the sockaddr that our datagram went to, the quoted bytes of it,
 from __future__ import annotations
 
 import socket
-import struct
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from rawproto.link import linux
+from rawproto.link.control import nanoseconds
 from rawproto.link.extendederror import ExtendedError
 from rawproto.link.icmperrors import error_kind
 from rawproto.wire.icmp_error import ICMPError, ICMPErrorKind
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ErrorQueue"]
 
-_TIMESPEC: Final = struct.Struct("@qq")
 _TIMES: Final = (socket.SOL_SOCKET, linux.SCM_TIMESTAMPING)
 _CONTROL_SIZE: Final = 1024
 _QUOTE_SIZE: Final = 2048
@@ -94,8 +93,7 @@ class ErrorQueue:
     def _note_time(self, number: int, times: bytes) -> None:
         if len(self._times) >= _KEPT:
             del self._times[next(iter(self._times))]
-        seconds, rest = _TIMESPEC.unpack_from(times)
-        self._times[number] = seconds * 1_000_000_000 + rest
+        self._times[number] = nanoseconds(times)
 
     def take_times(self) -> dict[int, int]:
         """Departure times by number since the last call, in nanoseconds since the epoch (the newest 1024)."""

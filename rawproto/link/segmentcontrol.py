@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from rawproto.addr import UDPAddr
 from rawproto.link import linux
-from rawproto.link.control import TIMESTAMP, messages
+from rawproto.link.control import TIMESTAMP, messages, nanoseconds
 
 if TYPE_CHECKING:
     from rawproto.link.sockaddr import AddressCodec
@@ -87,8 +87,7 @@ class SegmentControl:
             elif kind in _TRAFFIC_CLASS:
                 ecn = int.from_bytes(data, sys.byteorder) & 3
             elif kind == TIMESTAMP:
-                seconds, rest = (int.from_bytes(half, sys.byteorder) for half in (data[:8], data[8:16]))
-                time = seconds * 1_000_000_000 + rest
+                time = nanoseconds(data)
             elif kind == _INFO4:  # struct in_pktinfo: interface, local address, destination
                 destination = self._sent_to(data[8:12], 0)
             elif kind == _INFO6:  # struct in6_pktinfo: destination, interface

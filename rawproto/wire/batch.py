@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "Keyed", "ReceivedBatch", "Transmit"]
 
-Bytes2D = "NDArray[np.uint8]"
-
 
 class Batch:
     """n datagrams, each a row of ``head`` followed by a slice of ``tail``.

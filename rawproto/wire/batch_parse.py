@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rawproto.errors import DecodeError
-from rawproto.wire.batch_sums import native_sum, row_sums
+from rawproto.wire.batch_sums import row_sums
 from rawproto.wire.datagram import Datagram
 from rawproto.wire.dtype import column_of
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from rawproto.wire.batch import Batch
 
 __all__ = ["field_column", "parse_batch", "verify_batch"]
+
+
+# Sums are of words in the machine's order: where the second byte of a word stands in it.
+_LOW_BYTE = np.uint64(8 if sys.byteorder == "little" else 0)
 
 
 def parse_batch(batch: Batch, header: Any, offset: int = 0) -> NDArray[Any]:
@@ -122,7 +127,7 @@ def _verify_common(rows: NDArray[np.uint8], lengths: NDArray[np.int64]) -> NDArr
     # The pseudo header: addresses, the protocol, the length of what the IP header carries.
     pseudo = row_sums(rows[:, 12:20])
     sizes = (lengths - 20).astype(">u2").view(np.uint16)
-    pseudo = pseudo + sizes + (protocol.astype(np.uint64) << np.uint64(8 if native_sum(b"\0\1") > 1 else 0))
+    pseudo = pseudo + sizes + (protocol.astype(np.uint64) << _LOW_BYTE)
     body = row_sums(rows[:, 20:], lengths - 20) + np.where(protocol == 1, np.uint64(0), pseudo)
     zero = np.uint64(65535)
     right: NDArray[np.bool_] = (header % zero == 0) & (body % zero == 0)

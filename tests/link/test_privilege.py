@@ -253,6 +253,16 @@ def test_nonsense_is_answered_and_the_broker_lives(pair, request_bytes):
         ask_broker(path, 253).close()
 
 
+def test_a_path_that_is_taken(tmp_path):
+    path = tmp_path / "broker.sock"
+    path.write_text("somebody else's")
+    open_before = len([*Path("/proc/self/fd").iterdir()])
+    with pytest.raises(OpError, match="Address already in use"):
+        Broker(path, [])
+    assert len([*Path("/proc/self/fd").iterdir()]) == open_before
+    assert path.read_text() == "somebody else's"
+
+
 def test_no_broker_there(tmp_path):
     with pytest.raises(OpError) as caught:
         ask_broker(tmp_path / "nobody.sock", 253)

@@ -412,6 +412,9 @@ def test_cache_keeps_answers_and_refusals(resolver, fake_dns):
     assert server.names == [("www.example.test.", "A"), ("nope.test.", "A")]
     one.lookup_ip("WWW.Example.Test", "ip4")
     assert len(server.asked) == 2  # names are the same in any case of letters
+    getattr(one, "resolver", one).clear_cache()
+    assert one.lookup_ip("www.example.test", "ip4") == [IP("10.0.0.1")]
+    assert len(server.asked) == 3
 
 
 def test_cache_can_be_switched_off(resolver, fake_dns):
