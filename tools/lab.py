@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -227,7 +228,9 @@ def _start(
     except FileNotFoundError as error:
         raise Failure(f"{words[0]}: no such program", USAGE) from error
     except PermissionError as error:
-        raise Failure(f"{words[0]}: {error.strerror}", USAGE) from error
+        # Also when it is nowhere, and one of the folders searched is closed to us, as root's are below su.
+        nowhere = "/" not in words[0] and shutil.which(words[0]) is None
+        raise Failure(f"{words[0]}: {'no such program' if nowhere else error.strerror}", USAGE) from error
 
 
 def _let_finish(hosts: dict[str, Host]) -> None:

@@ -169,11 +169,13 @@ def test_usage_errors_end_with_2(
 @netns
 def test_what_cannot_be_run_ends_with_2(cli: CLI, net: str, tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("no program")
+    surroundings = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     for word, message in (
         ("no-such-program", "no-such-program: no such program"),
+        ("plain", "plain: no such program"),  # something on the search path is in the way
         (str(tmp_path / "plain"), f"{tmp_path / 'plain'}: Permission denied"),
     ):
-        done = cli.run("lab", "run", net, "--json", "--", word)
+        done = cli.run("lab", "run", net, "--json", "--", word, env=surroundings)
         assert done.returncode == 2
         assert json.loads(done.stdout)["error"]["message"] == message
     done = cli.run("lab", "run", net, "--", "echo", "{alone}")
