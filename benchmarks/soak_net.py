@@ -143,6 +143,7 @@ def main() -> int:
     parser.add_argument("--rate", default="30mbit", help="of the link")
     parser.add_argument("--json", type=Path, help="file for everything, samples too")
     given = parser.parse_args()
+    soak_work.limit_heaps()
     result = soak(given.minutes, given.seed, given.at_once, given.rate)
     wrong = verdict("client", result["client"]) + verdict("server", result["server"]) + unexplained(result)
     if given.json:

@@ -21,7 +21,7 @@ from rawproto import RSPConfig
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CARRIERS", "ask_for_hours", "serve_for_hours"]
+__all__ = ["CARRIERS", "ask_for_hours", "limit_heaps", "serve_for_hours"]
 
 CARRIERS = {"rsp4": 4001, "rsp6": 4002, "rsp+udp4": 4003}
 """Networks and the port of each."""
@@ -246,10 +246,14 @@ def converse(network: str, address: str, rng: random.Random, tally: Tally) -> No
                 raise AssertionError("bytes behind the end")
 
 
-def warm_up() -> None:
-    """Load and start once what stays: numpy, the drivers' modules, the thread of the registry."""
+def limit_heaps() -> None:
+    """Leave this process and its children :data:`ARENAS` heaps; called before any thread starts and gets one."""
     with contextlib.suppress(AttributeError):  # not every libc has it
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, ARENAS)
+
+
+def warm_up() -> None:
+    """Load and start once what stays: numpy, the drivers' modules, the thread of the registry."""
     config = RSPConfig(handshake_timeout=5.0)
     with (
         rawproto.listen("rsp+udp4", "127.0.0.1:0", config=config) as listener,
