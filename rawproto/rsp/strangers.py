@@ -23,7 +23,7 @@ from rawproto.rsp.syn_batch import answers, plain_syns, sound
 from rawproto.wire.batch import Keyed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -37,6 +37,11 @@ if TYPE_CHECKING:
     from rawproto.wire.batch import ReceivedBatch
 
 __all__ = ["Neighbours", "Strangers"]
+
+
+_FIELDS: Mapping[str, Any] = Hello.dtype.fields or {}
+_SYN_INVARIANT = _FIELDS["window"][1]
+"""Bytes of a SYN that are laid out alike in all versions: up to the identifier."""
 
 
 class Neighbours(typing.Protocol):
@@ -230,13 +235,18 @@ class Strangers:
             self._accept(listener, self._terms(theirs, mine, self.features), theirs, source, now)
 
     def on_other_version(self, packet: bytes, source: Any, now: int) -> None:
-        """A SYN of another version deserves an answer its sender can understand: version 1's RESET."""
+        """A SYN of another version deserves an answer its sender can understand: version 1's RESET.
+
+        It bears the dialer's identifier, which is at the same place in a SYN of any version, so that nobody who has not
+        seen the SYN can make a dialer believe it.
+        """
         other_version = packet[4] & 0x0F == Kind.SYN & 0x0F and packet[4] >> 4 != VERSION
-        if other_version and len(packet) > Reset.size and integrity.verify_one(packet):
+        if other_version and len(packet) >= _SYN_INVARIANT and integrity.verify_one(packet):
             common, _ = Common.parse(packet)
             listener = self.listeners.get(common.port)
             if listener is not None and listener.admits(source):
-                self._reset(Reason.VERSION, 0, common.connection, source, now, echo=0)
+                port, identifier = _word(packet, "source_port"), _word(packet, "identifier")
+                self._reset(Reason.VERSION, port, identifier, source, now)
 
     def on_unknown(self, kind: Kind, packet: bytes, identifier: int, source: Any, now: int) -> None:
         """A packet for no connection of ours: tell its sender, with fewer bytes than it sent.
@@ -283,6 +293,12 @@ class Strangers:
             reason=int(reason),
         )
         self.replies.reset(integrity.fill_one(bytes(reset)), destination)
+
+
+def _word(packet: bytes, name: str) -> int:
+    """The number in a field of the Hello that ``packet`` begins with."""
+    kind, at = _FIELDS[name][:2]
+    return int.from_bytes(packet[at : at + kind.itemsize], "big")
 
 
 def _refuse(listener: Listener, ours: Terms, theirs: Terms, source: Any, now: int) -> None:

@@ -11,7 +11,7 @@ from rawproto.errors import ConnectionRefused
 from rawproto.protocol import MILLISECOND, SECOND
 from rawproto.rsp import integrity
 from rawproto.rsp.handshake import MIN_DATAGRAM, Terms, hello_packet
-from rawproto.rsp.header import Hello, Kind, RSPFlags
+from rawproto.rsp.header import Hello, Kind
 from rawproto.rsp.reasons import Reason
 from rawproto.rsp.state import State
 
@@ -411,11 +411,38 @@ class TestOtherVersions:
         p.deliver("b", packet, source="a")
         [answer] = p.sent("b")
         assert answer.kind == "RESET"
-        assert answer.flags & RSPFlags.ECHO
+        [client] = p.a.connections
+        assert (answer.connection, answer.port) == (client.identifier, client.local)
         assert int.from_bytes(answer.data[24:28], "big") == Reason.VERSION
         assert answer.data[4] >> 4 == 1
         assert len(answer.data) < len(packet)
         assert p.b.connections == []
+
+    def test_the_answer_ends_the_dial_that_it_answers_and_no_other(self, pair):
+        p = pair()
+        p.listen()
+        p.links["a"].tamper = lambda packet: integrity.fill_one(
+            packet.data[:4] + bytes([packet.data[4] | 0x20]) + packet.data[5:]
+        )
+        client = p.dial()
+        p.run(lambda: client.closed, 5)
+        assert isinstance(client.error, ConnectionRefused)
+        assert "does not speak this version" in str(client.error)
+        p.links["a"].tamper = None
+        answer = bytearray(p.sent("b", "RESET")[0].data)
+        other = p.dial()
+        for identifier in (0, client.identifier, other.identifier ^ 1):
+            answer[8:16] = identifier.to_bytes(8, "big")
+            p.deliver("a", integrity.fill_one(bytes(answer)), source="b")
+        p.run(lambda: other.established, 5)
+
+    def test_a_syn_cut_before_its_identifier_is_not_answered(self, pair):
+        p = pair()
+        p.listen()
+        packet = self.syn(p, 2)
+        for size in (28, 32, 39):
+            p.deliver("b", integrity.fill_one(packet[:size]), source="a")
+        assert p.sent("b") == []
 
     def test_nobody_else_is_answered(self, pair):
         p = pair()
