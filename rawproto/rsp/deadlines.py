@@ -82,7 +82,7 @@ class Deadlines:
         if recovery.loss.deadline is not None:
             self._inbound.take_back(recovery.detect_losses(now), now)
         elif recovery.sent.packets_in_flight:
-            recovery.loss.probe_count += 1
+            recovery.loss.on_timeout(self._core.entropy(1)[0])
             self._core.path_mtu.on_timeout(recovery.sent)
             self._core.probes_due = PROBE_PACKETS
             if recovery.loss.probe_count >= ECN_DOUBTFUL:

@@ -33,8 +33,9 @@ PERSISTENT_CONGESTION_TIMEOUTS = 3
 """Probe timeouts that make persistent congestion (RFC 9002 section 7.6.1)."""
 MAX_BACKOFF = 10
 """Doublings of the probe timeout."""
-MAX_PROBE_INTERVAL = 10 * SECOND
-"""Doubled no further than to this, so that a network that comes back is noticed well before the idle timeout."""
+MAX_PROBE_INTERVAL = 9 * SECOND
+"""Doubled no further than to this, ten seconds with the tenth that chance may add, so that a network that comes back is
+noticed well before the idle timeout."""
 
 
 _NONE: frozenset[tuple[int, int]] = frozenset()
@@ -54,6 +55,7 @@ class LossDetector:
 
     __slots__ = (
         "_clean_episodes",
+        "_jitter",
         "_last_sent_at",
         "_sent",
         "_told",
@@ -75,6 +77,7 @@ class LossDetector:
         """Probe timeouts since the last acknowledgement."""
         self.deadline: int | None = None
         """When the oldest candidate becomes lost by time; None when there is none."""
+        self._jitter = 0
         self._last_sent_at = 0
         self._clean_episodes = 0
         self._told = _NONE
@@ -82,6 +85,14 @@ class LossDetector:
     def on_sent(self, now: int) -> None:
         """Packets that want an acknowledgement went out."""
         self._last_sent_at = now
+
+    def on_timeout(self, chance: int) -> None:
+        """The probe timeout fired; ``chance``, 0 to 255 at random, makes the next a tenth longer or shorter.
+
+        Nobody who sends bursts at regular times shall hit all probes (the shrew attack, Kuzmanovic and Knightly 2003).
+        """
+        self.probe_count += 1
+        self._jitter = chance - 128
 
     def on_ack(
         self, ranges: Collection[tuple[int, int]], largest: int, ack_delay: int, now: int
@@ -145,7 +156,7 @@ class LossDetector:
         if not self.probe_count:
             return self._last_sent_at + once
         wait = min(once << min(self.probe_count, MAX_BACKOFF), max(once, MAX_PROBE_INTERVAL))
-        return self._last_sent_at + wait
+        return self._last_sent_at + wait + wait * self._jitter // 1280
 
     def is_persistent(self, lost: Settled, max_ack_delay: int) -> bool:
         """Whether all packets of a long enough time were lost (RFC 9002 section 7.6)."""

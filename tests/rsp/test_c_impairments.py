@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from rawproto.protocol import MILLISECOND, SECOND
@@ -241,3 +243,21 @@ def test_f16_shrew_bursts_leave_a_third(pair, congestion, period):
         assert server.received == client.data
         took.append(p.now)
     assert took[0] / took[1] >= 0.3, took
+
+
+def test_f16_probes_of_a_silent_path_come_at_irregular_times(pair):
+    times = []
+    for seed in range(8):
+        p = pair(seed=seed, idle_timeout=300.0)
+        client, _ = p.open()
+        p.run_for(1)
+        p.links["a"].up = False
+        p.send(client, b"anyone?")
+        start = p.now
+        p.run_for(60)
+        probes = sorted({packet.at for packet in p.sent("a") if packet.at > start})
+        waits = [later - sooner for sooner, later in itertools.pairwise(probes)]
+        assert max(waits) < 10 * SECOND
+        times.append(waits)
+    for nth in zip(*(waits[:4] for waits in times), strict=True):
+        assert 1.02 < max(nth) / min(nth) < 1.23, nth  # by a tenth, up or down

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rawproto.protocol import MILLISECOND
+from rawproto.protocol import MILLISECOND, SECOND
 from rawproto.rsp.loss import (
     MAX_BACKOFF,
     MAX_PACKET_THRESHOLD,
@@ -105,6 +105,28 @@ def test_the_probe_timeout_doubles_and_stops_doubling(bench):
     for doublings in range(MAX_BACKOFF + 3):
         subject.loss.probe_count = doublings
         assert subject.loss.timeout(0) == min(one << min(doublings, MAX_BACKOFF), MAX_PROBE_INTERVAL)
+
+
+def test_f16_repeated_probe_timeouts_differ_by_a_tenth_at_random(bench):
+    subject = bench()
+    subject.send(0)
+    one = subject.loss.timeout(0)
+    for chance, tenths in ((0, -1), (128, 0), (255, 127 / 128)):
+        subject.loss.probe_count = 0
+        subject.loss.on_timeout(chance)
+        assert abs(subject.loss.timeout(0) - one * (2 + tenths / 5)) <= 2
+    subject.loss.on_sent(0)
+    for _ in range(20):
+        subject.loss.on_timeout(255)
+    assert subject.loss.timeout(0) < 10 * SECOND
+
+
+def test_f16_the_first_probe_timeout_is_what_was_measured(bench):
+    subject = bench()
+    subject.send(0, 2)
+    subject.loss.on_timeout(0)
+    subject.ack(RTT, (0, 1))
+    assert subject.loss.timeout(0) == subject.rtt.probe_timeout(0)
 
 
 def test_the_probe_timeout_is_never_shortened_by_the_limit(bench):
