@@ -205,7 +205,7 @@ class Core:
         self._hello_sent_at = now
         self.control.append((self.hello, None))
         wait = min(first << min(self._handshake_tries, 8), MAX_RETRY)
-        # By a tenth more or less: nobody who sends bursts at regular times shall hit them all (shrew, F16).
+        # By a tenth more or less: nobody who sends bursts at regular times shall hit them all (the shrew attack).
         wait += wait * (self.entropy(1)[0] - 128) // 1280
         self.timers.set(Timer.HANDSHAKE, now + wait)
         self._handshake_tries += 1
@@ -256,6 +256,7 @@ class Core:
             self.timers.stop(Timer.HANDSHAKE_LIMIT)
             if self.state is State.CONFIRMING:
                 self._move(State.ESTABLISHED)
+                self.recovery.excuse()
                 self.tell()
         if self.timers.get(Timer.REST) is None and not self.closed:
             self.timers.set(Timer.REST, now + REST_AFTER)

@@ -31,6 +31,7 @@ class Recovery:
         "_delivered_at",
         "_episode_lost",
         "_episode_start",
+        "_excused",
         "_first_sent_at",
         "_marks_seen",
         "_skipper",
@@ -70,6 +71,15 @@ class Recovery:
         self._marks_seen = 0
         self._episode_start = -1
         self._episode_lost = 0
+        self._excused = 0
+
+    def excuse(self) -> None:
+        """Losses among what was sent so far are no sign of congestion.
+
+        For a dialer when the listener is first heard: what overtook the CONFIRM, or was sent while it was lost, was
+        not taken by a host that did not know of the connection yet.
+        """
+        self._excused = self.sent.next
 
     def allowance(self, now: int) -> int:
         """Payload bytes that congestion window and pacer let go now."""
@@ -167,6 +177,8 @@ class Recovery:
 
     def _on_lost(self, lost: Settled, now: int) -> None:
         self.packets_lost += lost.count
+        if lost.newest < self._excused:
+            return
         if lost.newest_sent_at > self._episode_start:
             self._episode_start = now
             self._episode_lost = 0

@@ -31,6 +31,22 @@ def test_b1_base_link_goodput(pair, congestion, size):
     assert size * 8 / (done / SECOND) >= 0.85 * 10e6
 
 
+@pytest.mark.parametrize("congestion", CONTROLLERS)
+def test_a_lost_confirm_costs_a_probe_timeout_and_no_window(pair, congestion):
+    # The data behind it comes to a host that does not know of the connection: ten packets lost, and no queue was full.
+    took = []
+    for losses in (0, 1):
+        p = pair(
+            link={"delay": 25 * MILLISECOND, "rate": 20e6, "queue": 50 * MILLISECOND}, congestion=congestion
+        )
+        left = ["CONFIRM"] * losses
+        p.links["a"].drop = lambda packet, left=left: packet.kind in left and not left.clear()
+        client, server = p.transfer(p.payload(3_000_000))
+        assert server.received == client.data
+        took.append(max(packet.at for packet in p.sent("a") if packet.stream))
+    assert took[0] < took[1] < took[0] + 400 * MILLISECOND
+
+
 B2 = [*itertools.product([128, 512, 2048, 8192, 32768], [0, 0.01, 0.05, 0.1, 0.3])]
 
 

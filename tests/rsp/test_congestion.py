@@ -7,6 +7,7 @@ import pytest
 from rawproto.errors import ConfigError
 from rawproto.protocol import MILLISECOND, SECOND
 from rawproto.rsp.congestion.base import Acknowledged, Lost, controller, controller_names
+from rawproto.rsp.congestion.bbr import BBR
 from rawproto.rsp.congestion.cubic import ALPHA, BETA, C, Cubic, HyStart
 from rawproto.rsp.congestion.newreno import NewReno, initial_window, minimum_window
 
@@ -219,6 +220,110 @@ class TestCubic:
         assert subject.window < before[3]
         subject.on_spurious_loss(31 * RTT)
         assert (subject._w_max, subject._k, subject._epoch, subject.window) == before
+
+
+class TestBBR:
+    """The model's path: a megabyte a second, 100 ms."""
+
+    RATE = 1_000_000
+
+    def subject(self, rounds=12):
+        """A controller after so many round trips of packets of 1,000 bytes, and the time."""
+        self.bbr, self.now, self.delivered = BBR(1000, 0), 0, 0
+        for _ in range(rounds):
+            self.round()
+        return self.bbr
+
+    def round(self, lost_share=0.0):
+        """A round trip, longer when there is a queue, in which all of the window is acknowledged or lost."""
+        bbr = self.bbr
+        window = min(bbr.window, int(bbr.pacing_rate(RTT) * RTT / SECOND))  # what the pacer lets go
+        took = max(RTT, window * SECOND // self.RATE)
+        start, before = self.now, self.delivered
+        if lost_share:
+            self.now += 1
+            bbr.on_lost(Lost(self.now, int(lost_share * window), self.now, window))
+        size = int(window * (1 - lost_share)) // 20
+        for step in range(1, 21):
+            self.now = start + took * step // 20
+            self.delivered += size
+            event = Acknowledged(
+                self.now, size, self.now - took, window, took, took, RTT, 20 * size * SECOND / took, False,
+                before, self.delivered,
+            )  # fmt: skip
+            bbr.on_acknowledged(event, window_limited=True)
+
+    def test_startup_doubles_until_the_rate_no_longer_grows(self):
+        bbr = self.subject(1)
+        windows = [bbr.window]
+        while bbr.state == "startup":
+            self.round()
+            windows.append(bbr.window)
+        assert windows[1] == 2 * windows[0]
+        assert bbr.state == "drain"
+        assert bbr.pacing_rate(RTT) < self.RATE / 2
+
+    def test_it_settles_at_the_rate_and_twice_the_product(self):
+        bbr = self.subject(20)
+        assert bbr.state == "probe bandwidth"
+        product = self.RATE * RTT / SECOND
+        assert 2 * product <= bbr.window <= 3.2 * product
+        assert 0.7 * self.RATE <= bbr.pacing_rate(RTT) <= 1.3 * self.RATE
+
+    def test_a_round_that_loses_little_changes_nothing(self):
+        bbr = self.subject(20)
+        window = bbr.window
+        self.round(0.02)
+        self.round()
+        assert bbr.window >= window
+
+    def test_a_round_that_loses_much_lowers_the_window_and_ends_startup(self):
+        bbr = self.subject(2)
+        window = bbr.window
+        self.round(0.25)
+        assert (bbr.state, bbr.window <= window) == ("drain", True)
+
+    def test_false_losses_are_undone_and_startup_goes_on(self):
+        bbr = self.subject(2)
+        window = bbr.window
+        self.round(0.25)
+        bbr.on_spurious_loss(self.now)
+        assert (bbr.state, bbr.window >= window) == ("startup", True)
+        window = bbr.window
+        self.round()
+        assert bbr.window > 1.5 * window
+
+    def test_losses_that_were_true_are_not_undone_with_later_false_ones(self):
+        bbr = self.subject(2)
+        self.round(0.25)
+        self.round(0.01)
+        window = bbr.window
+        bbr.on_spurious_loss(self.now)
+        assert (bbr.state == "startup", bbr.window) == (False, window)
+
+    def test_nothing_is_undone_after_persistent_congestion(self):
+        bbr = self.subject(20)
+        bbr.on_lost(Lost(self.now, 5000, self.now, 0, persistent=True))
+        bbr.on_spurious_loss(self.now)
+        assert bbr.window == 4000
+
+    def test_a_mark_lowers_the_window(self):
+        bbr = self.subject(20)
+        window = bbr.window
+        bbr.on_congestion_mark(self.now, self.now)
+        self.round()
+        assert bbr.window <= 0.75 * window
+
+    def test_the_path_is_run_empty_when_its_least_round_trip_is_old(self):
+        bbr = self.subject(20)
+        self.now += 11 * SECOND
+        bbr.on_acknowledged(
+            Acknowledged(
+                self.now, 1000, self.now - 2 * RTT, 1000, 2 * RTT, RTT, RTT, 0.0, True, 0, self.delivered
+            ),
+            window_limited=False,
+        )
+        assert (bbr.state, bbr.window) == ("probe rtt", 4000)
 
 
 class TestHyStart:

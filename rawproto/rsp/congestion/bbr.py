@@ -121,6 +121,9 @@ class BBR(CongestionController):
         self._cycle_start = now
         self._probe_rtt_until: int | None = None
         self._ceiling: float = float("inf")
+        self._episode_start = -1
+        self._before: tuple[float, int] | None = None  # ceiling and window before the losses of this episode
+        self._cut_short: int | None = None  # how full the pipe counted as when they ended startup
         self._aggregation = Aggregation(now)
 
     @property
@@ -174,8 +177,8 @@ class BBR(CongestionController):
         if total and self._round_lost > MAX_LOSS_RATE * total and self._round_lost > 3 * self.max_datagram:
             # The queue overflows: less than now, but never less than the path itself holds.
             self._ceiling = max(LOSS_REDUCTION * min(self._ceiling, float(self._window)), self._product())
-            if self._phase is Phase.STARTUP:
-                self._full_count = FULL_ROUNDS
+            if self._phase is Phase.STARTUP and self._full_count < FULL_ROUNDS:
+                self._cut_short, self._full_count = self._full_count, FULL_ROUNDS
         elif self._ceiling != float("inf"):
             self._ceiling += self.max_datagram * max(1.0, self._ceiling / self.max_datagram / 16)
         self._round += 1
@@ -261,14 +264,25 @@ class BBR(CongestionController):
 
     def on_lost(self, event: Lost) -> None:
         """Count it for the round; collapse on persistent congestion."""
+        if event.sent_at > self._episode_start:
+            self._episode_start = event.now
+            self._before, self._cut_short = (self._ceiling, self._window), None
         self._round_lost += event.bytes
         if event.persistent:
             self._window = PROBE_RTT_DATAGRAMS * self.max_datagram
+            self._before = self._cut_short = None
 
     def on_congestion_mark(self, now: int, sent_at: int) -> None:
         """Marks say what loss only hints at: the queue is too long."""
         self._ceiling = max(LOSS_REDUCTION * min(self._ceiling, float(self._window)), self._product())
 
     def on_spurious_loss(self, now: int) -> None:
-        """Nothing was reduced for it."""
+        """Back to what was before, startup included if they ended it (ccwg-bbr, BBRHandleSpuriousLossDetection)."""
         self._round_lost = 0
+        if self._before is not None:
+            ceiling, window = self._before
+            self._ceiling, self._window = max(ceiling, self._ceiling), max(window, self._window)
+            self._before = None
+        if self._cut_short is not None:
+            self._full_count, self._full_bandwidth, self._cut_short = self._cut_short, 0.0, None
+            self._phase = Phase.STARTUP
