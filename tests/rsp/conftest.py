@@ -16,9 +16,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import heapq
+import json
+import os
 import random
 import struct
 from collections import Counter, deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -575,6 +578,25 @@ def pair() -> type[Pair]:
 def flow() -> type[Flow]:
     """The application's class."""
     return Flow
+
+
+@pytest.fixture
+def golden() -> Callable[[str, str, Any], Any]:
+    """``golden(table, name, found)``: what is stored under that name, for a test to hold ``found`` against.
+
+    After a change that is meant, ``RAWPROTO_REGENERATE=1`` stores what was found, to be read in review.
+    """
+
+    def look_up(table: str, name: str, found: Any) -> Any:
+        path = Path(__file__).parent / "golden" / f"{table}.json"
+        stored = json.loads(path.read_text()) if path.exists() else {}
+        if os.environ.get("RAWPROTO_REGENERATE"):
+            stored[name] = found
+            lines = (f"{json.dumps(key)}: {json.dumps(stored[key])}" for key in sorted(stored))
+            path.write_text("{" + ",\n".join(lines) + "}\n")
+        return stored[name]
+
+    return look_up
 
 
 @pytest.fixture

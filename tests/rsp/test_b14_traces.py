@@ -8,15 +8,11 @@ in review.
 from __future__ import annotations
 
 import itertools
-import json
-import os
-from pathlib import Path
 
 import pytest
 
 from rawproto.protocol import MILLISECOND, SECOND
 
-GOLDEN = Path(__file__).with_name("golden") / "congestion.json"
 TOLERANCE = 0.05
 SAMPLE = 0.1
 PATH = {"delay": 20 * MILLISECOND, "rate": 40e6, "queue": SECOND}
@@ -86,17 +82,11 @@ def series(pair, flow, case, congestion):
 
 @pytest.mark.parametrize("congestion", ["newreno", "cubic", "bbr"])
 @pytest.mark.parametrize("case", CASES)
-def test_the_window_follows_the_stored_series(pair, flow, case, congestion):
+def test_the_window_follows_the_stored_series(pair, flow, golden, case, congestion):
     found = series(pair, flow, case, congestion)
-    stored = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
-    name = f"{congestion}, {case.replace('_', ' ')}"
-    if os.environ.get("RAWPROTO_REGENERATE"):
-        stored[name] = found
-        GOLDEN.parent.mkdir(exist_ok=True)
-        GOLDEN.write_text(json.dumps(stored, indent=None, sort_keys=True).replace("], ", "],\n") + "\n")
-    golden = stored[name]
-    assert len(found) == len(golden)
-    for turn, (mine, due) in enumerate(zip(found, golden, strict=True)):
+    stored = golden("congestion", f"{congestion}, {case.replace('_', ' ')}", found)
+    assert len(found) == len(stored)
+    for turn, (mine, due) in enumerate(zip(found, stored, strict=True)):
         assert abs(mine - due) <= TOLERANCE * due, f"{mine} bytes for {due} after {turn * SAMPLE:.1f} s"
 
 

@@ -219,6 +219,32 @@ def test_c7_two_paths_of_different_length(pair):
         assert stats.bytes_retransmitted <= 0.02 * stats.bytes_sent
 
 
+@pytest.mark.parametrize("congestion", ["newreno", "cubic", "bbr"])
+def test_c21_a_path_that_grows_to_eight_weeks(pair, congestion):
+    # Longer than a cookie lives no handshake can take, but a connection may come to such a path.
+    week = 7 * 24 * 3600.0
+    patience = {"idle_timeout": 1000 * week, "linger": 1000 * week}
+    p = pair(link={"rate": 1e6, "queue": SECOND}, congestion=congestion, **patience)
+    client, server = p.open()
+    up, down = p.payload(20_000), p.payload(5_000)
+    for seconds in (60.0, 3600.0, week / 7, week, 8 * week, 8 * week):
+        for direction in p.links.values():
+            direction.delay = int(seconds * SECOND)
+        p.send(client, up)
+        p.send(server, down)
+        start, got, back = p.now, bytearray(), bytearray()
+
+        def whole_and_told(got=got, back=back):
+            got += server.read(-1, p.now)
+            back += client.read(-1, p.now)
+            return (len(got), len(back)) == (len(up), len(down)) and client.delivered and server.delivered
+
+        p.run(whole_and_told, 100 * week)
+        assert (got, back) == (up, down)
+        assert p.now - start < 2.5 * seconds * SECOND  # there and back, and no wait for a timer
+    assert client.stats().rtt_latest > 16 * week
+
+
 def spray(direction):
     arrivals = direction.arrivals
 
