@@ -9,7 +9,7 @@ import pytest
 
 from rawproto.addr import IP, UDPAddr
 from rawproto.errors import ConnectionAborted, ConnectionRefused
-from rawproto.protocol import MILLISECOND
+from rawproto.protocol import MILLISECOND, SECOND
 from rawproto.rsp import receive_stream, send_stream, sender, train
 from rawproto.rsp.config import RSPConfig
 from rawproto.rsp.memory import Memory, Share
@@ -206,6 +206,36 @@ class TestF15Stalled:
             assert isinstance(server.error, ConnectionAborted)
             assert "memory is scarce" in str(server.error)
             assert client.closed
+        assert self.honest(p, flow) >= 0.95 * goodput
+
+    @pytest.mark.parametrize("peers", [400, pytest.param(10_000, marks=pytest.mark.long)])
+    def test_many_peers_that_take_a_byte_every_ten_seconds(self, pair, flow, peers):
+        link = {"delay": 5 * MILLISECOND, "rate": 100e6}
+        small = RSPConfig(initial_window=4096, receive_window=4096)
+        config = RSPConfig(memory_limit=peers * 8 * KIB)
+        alone = pair(link=link, a_config=small, b_config=config)
+        alone.listen()
+        goodput = self.honest(alone, flow)
+        p = pair(link=link, a_config=small, b_config=config)
+        ends = connections(p, peers)
+        for _, server in ends:
+            server.write(bytes(12 * KIB), p.now)
+
+        def take():
+            for client, _ in ends:
+                client.read(1, p.now)
+            p.at(p.now / SECOND + 10, take)
+
+        take()
+        p.run_for(20)
+        assert p.b.memory.scarce
+        assert self.honest(p, flow) >= 0.95 * goodput
+        assert p.b.stats.stalled == 0
+        p.run_for(60)
+        gone = [index for index, (_, server) in enumerate(ends) if server.closed]
+        assert 0 < len(gone) == p.b.stats.stalled < peers
+        assert gone == list(range(len(gone)))  # in the order in which they stalled
+        assert not p.b.memory.scarce
         assert self.honest(p, flow) >= 0.95 * goodput
 
     def test_without_pressure_a_stalled_peer_may_wait(self, pair, flow):
