@@ -5,22 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rawproto.errors import ClosedError, ConnectionAborted, OpError
-from rawproto.protocol import SECOND
 from rawproto.rsp.core import Core
 from rawproto.rsp.deadlines import Deadlines
 from rawproto.rsp.handshake import Terms
-from rawproto.rsp.header import DATA_HEADER_SIZE, Hello
 from rawproto.rsp.inbound import Inbound
 from rawproto.rsp.outbound import Outbound
 from rawproto.rsp.reasons import Reason
 from rawproto.rsp.resets import challenge
 from rawproto.rsp.state import State
-from rawproto.rsp.stats import ConnectionStats
+from rawproto.rsp.stats import ConnectionStats, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rawproto.rsp.config import RSPConfig
+    from rawproto.rsp.header import Hello
     from rawproto.rsp.memory import Memory
     from rawproto.rsp.receive_stream import ReceiveStream
     from rawproto.rsp.trace import Trace
@@ -191,42 +190,7 @@ class Connection:
 
     def stats(self) -> ConnectionStats:
         """A snapshot of the counters."""
-        recovery, sender, receiver = self._core.recovery, self._core.sender, self._core.receiver
-        rtt = recovery.rtt
-        return ConnectionStats(
-            state=self.state.value,
-            bytes_written=sender.stream.end,
-            bytes_sent=sender.bytes,
-            bytes_acknowledged=sender.stream.acked_end,
-            bytes_received=receiver.stream.next,
-            bytes_read=receiver.stream.read_offset,
-            packets_sent=sender.packets,
-            packets_received=receiver.packets,
-            packets_lost=recovery.packets_lost,
-            packets_retransmitted=sender.packets_retransmitted,
-            bytes_retransmitted=sender.bytes_retransmitted,
-            spurious_losses=recovery.spurious_losses,
-            probes=self._core.probes,
-            acks_sent=self._core.acks_sent,
-            acks_received=self._core.acks_received,
-            duplicates_received=receiver.duplicates,
-            corrupted_received=self._core.corrupted,
-            refused_received=receiver.refused,
-            congestion_marks=receiver.acks.congestion_marks,
-            rtt_latest=rtt.latest / SECOND,
-            rtt_smoothed=rtt.smoothed / SECOND,
-            rtt_minimum=rtt.minimum / SECOND,
-            rtt_variation=rtt.variation / SECOND,
-            congestion_window=recovery.controller.window,
-            bytes_in_flight=recovery.sent.bytes_in_flight,
-            peer_window=sender.peer_window,
-            receive_window=receiver.stream.capacity,
-            max_datagram=sender.size + DATA_HEADER_SIZE,
-            mtu_probes=self._core.path_mtu.probes_sent,
-            black_holes=self._core.path_mtu.black_holes,
-            integrity=sender.check,
-            congestion=recovery.controller.name,
-        )
+        return snapshot(self._core)
 
     # ---- commands ---------------------------------------------------------------------------------------------
 

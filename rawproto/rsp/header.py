@@ -1,4 +1,4 @@
-"""RSP's headers, declared: the five layouts of docs/rsp.md section 3.
+"""RSP's headers, declared: the layouts of docs/rsp.md section 2.
 
 Every packet begins with the same 24 bytes. The kind's high four bits are the protocol's version, so that a packet of
 another version has no known kind.
@@ -47,7 +47,7 @@ class Kind(OpenEnum):
 
 
 class RSPFlags(Flags):
-    """Flags of a packet; which kinds bear which is in docs/rsp.md section 3.2."""
+    """Flags of a packet; which kinds bear which is in docs/rsp.md section 2.2."""
 
     FIN = Flag(0)
     """The stream ends behind this packet's data."""

@@ -11,7 +11,7 @@ __all__ = ["Reason", "reset_error"]
 
 
 class Reason(OpenEnum):
-    """Reason codes of the RESET packet (docs/rsp.md section 3.5)."""
+    """Reason codes of the RESET packet (docs/rsp.md section 2.5)."""
 
     NONE = 0
     """The connection ended in order: everything had arrived, both ends of the stream included."""

@@ -320,14 +320,6 @@ class SentPackets:
         del self._lost.runs[:-_KEEP_LOST]
         return lost
 
-    def lose_all(self) -> Settled:
-        """Declare every packet in flight lost (the path changed, or the timer gave up on them all)."""
-        return self._lose(self.next)
-
-    def oldest_in_flight(self) -> int | None:
-        """Number of the oldest packet in flight, or None."""
-        return self._flying.runs[0].start if self._flying.runs else None
-
     def any_in_flight(self, above: int, most: int) -> bool:
         """Whether a packet in flight has more than ``above`` and at most ``most`` payload bytes."""
         return any(

@@ -1,10 +1,17 @@
-"""Counters of a connection, as its ``stats()`` gives them."""
+"""Counters of a connection, as its ``stats()`` gives them, and of an endpoint."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
-__all__ = ["ConnectionStats", "EndpointStats"]
+from rawproto.protocol import SECOND
+from rawproto.rsp.header import DATA_HEADER_SIZE
+
+if TYPE_CHECKING:
+    from rawproto.rsp.core import Core
+
+__all__ = ["ConnectionStats", "EndpointStats", "snapshot"]
 
 
 @dataclasses.dataclass(slots=True)
@@ -81,3 +88,43 @@ class EndpointStats:
     icmp_ignored: int = 0
     accepted: int = 0
     dialed: int = 0
+
+
+def snapshot(core: Core) -> ConnectionStats:
+    """The counters of a connection as they are now."""
+    recovery, sender, receiver = core.recovery, core.sender, core.receiver
+    rtt = recovery.rtt
+    return ConnectionStats(
+        state=core.state.value,
+        bytes_written=sender.stream.end,
+        bytes_sent=sender.bytes,
+        bytes_acknowledged=sender.stream.acked_end,
+        bytes_received=receiver.stream.next,
+        bytes_read=receiver.stream.read_offset,
+        packets_sent=sender.packets,
+        packets_received=receiver.packets,
+        packets_lost=recovery.packets_lost,
+        packets_retransmitted=sender.packets_retransmitted,
+        bytes_retransmitted=sender.bytes_retransmitted,
+        spurious_losses=recovery.spurious_losses,
+        probes=core.probes,
+        acks_sent=core.acks_sent,
+        acks_received=core.acks_received,
+        duplicates_received=receiver.duplicates,
+        corrupted_received=core.corrupted,
+        refused_received=receiver.refused,
+        congestion_marks=receiver.acks.congestion_marks,
+        rtt_latest=rtt.latest / SECOND,
+        rtt_smoothed=rtt.smoothed / SECOND,
+        rtt_minimum=rtt.minimum / SECOND,
+        rtt_variation=rtt.variation / SECOND,
+        congestion_window=recovery.controller.window,
+        bytes_in_flight=recovery.sent.bytes_in_flight,
+        peer_window=sender.peer_window,
+        receive_window=receiver.stream.capacity,
+        max_datagram=sender.size + DATA_HEADER_SIZE,
+        mtu_probes=core.path_mtu.probes_sent,
+        black_holes=core.path_mtu.black_holes,
+        integrity=sender.check,
+        congestion=recovery.controller.name,
+    )

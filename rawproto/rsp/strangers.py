@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rawproto.errors import DecodeError
 from rawproto.rsp import integrity
 from rawproto.rsp.cookie import CookieJar
 from rawproto.rsp.handshake import Terms, address_key, choose, cookie_context, hello_packet, wishes
@@ -135,6 +136,8 @@ class Strangers:
             self._stats.corrupted += 1
             return
         hello, _ = Hello.parse(packet)
+        if not hello.identifier:
+            raise DecodeError("an identifier of zero", "Hello", "identifier", _FIELDS["identifier"][1])
         known = self._directory.get(hello.connection) if kind is Kind.CONFIRM else None
         if known is not None and known.state is not State.SYN_SENT:
             known.acknowledge()  # a repeated CONFIRM: our answer was lost

@@ -39,7 +39,9 @@ def plain_syns(
 ) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
     """The rows as Hellos, a copy, and which of them are plain: no options, believable terms, to one of ``ports``."""
     hellos = np.ascontiguousarray(head[:, : Hello.size]).view(Hello.dtype)[:, 0]
-    believable = (lengths == Hello.size) & (hellos["max_datagram"] >= MIN_DATAGRAM)
+    believable = (
+        (lengths == Hello.size) & (hellos["max_datagram"] >= MIN_DATAGRAM) & (hellos["identifier"] != 0)
+    )
     return hellos, believable & np.isin(hellos["port"], list(ports))
 
 

@@ -239,6 +239,20 @@ def test_a10_nothing_but_a_cookie_or_a_reset_counts_before_the_cookie(pair, kind
 
 
 class TestA11OddOpenings:
+    @pytest.mark.parametrize("count", [1, 8])
+    def test_an_identifier_of_zero_is_malformed(self, pair, count):
+        # Zero stands for "no connection yet".
+        p = pair()
+        p.listen()
+        p.links["a"].up = False
+        p.dial()
+        p.settle()
+        packet = bytearray(p.sent("a", "SYN")[0].data)
+        packet[32:40] = bytes(8)
+        p.deliver("b", *[integrity.fill_one(bytes(packet))] * count, source="a")
+        assert p.sent("b") == []
+        assert p.b.stats.malformed == count
+
     def test_a_duplicate_syn_makes_no_second_connection(self, pair):
         p = pair(a_to_b={"duplicate": 1.0}, b_to_a={"duplicate": 1.0})
         client, server = p.transfer(p.payload(1000), p.payload(1000))
