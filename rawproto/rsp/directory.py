@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Directory"]
 
-_RECENT = 1 << 16
+MOST_RECENT = 1 << 16
+"""Ended connections remembered."""
 _QUOTED = 8
 """Bytes of ours that an ICMP error quotes at least (RFC 792)."""
 
@@ -103,7 +104,7 @@ class Directory:
             del self._dialed_from[connection.local]
         recent = self._recent
         recent[connection.identifier] = now + COOKIE_LIFETIME, connection.epitaph
-        while recent and (len(recent) > _RECENT or next(iter(recent.values()))[0] < now):
+        while recent and (len(recent) > MOST_RECENT or next(iter(recent.values()))[0] < now):
             recent.popitem(last=False)
         return True
 

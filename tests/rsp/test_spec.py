@@ -13,6 +13,7 @@ from rawproto.rsp import (
     config,
     cookie,
     core,
+    directory,
     handshake,
     loss,
     mtu_search,
@@ -42,15 +43,18 @@ def test_every_kind_and_reason_is_in_its_table() -> None:
 
 def test_the_constants_are_those_of_the_code() -> None:
     text = (DOCS / "rsp.md").read_text()
-    size = mtu_search.BASE_DATAGRAM
+    size, defaults = mtu_search.BASE_DATAGRAM, config.RSPConfig()
     first, most = newreno.initial_window(size) // size, newreno.initial_window(7000)
     constants = {
         "IP protocol": f"{config.DEFAULT_PROTOCOL}",
-        "SYN repeated after": f"{core.FIRST_RETRY // SECOND} s, 2 s, then every {core.MAX_RETRY // SECOND} s",
+        "SYN repeated after": f"{core.FIRST_RETRY // SECOND} s, 2 s, then every {core.MAX_RETRY // SECOND} s, "
+        "a tenth more or less",
+        "dial given up after": f"{defaults.handshake_timeout:g} s (configurable)",
         "cookie key replaced every": f"{cookie.ROTATION // SECOND} s; the last one stays good",
         "longest acknowledgement delay": f"{acks.MAX_ACK_DELAY // MILLISECOND} ms",
         "packet threshold, time threshold": f"{loss.PACKET_THRESHOLD}, {loss.TIME_THRESHOLD_EIGHTHS}/8",
         "timer granularity": f"{rtt.GRANULARITY // MILLISECOND} ms",
+        "probe timeout doubled up to": f"{loss.MAX_PROBE_INTERVAL // SECOND} s, a tenth more or less",
         "initial round trip": f"{rtt.INITIAL_RTT // MILLISECOND} ms",
         "initial window": f"{first} packets, at most {most:,} bytes",
         "least window": f"{newreno.minimum_window(size) // size} packets",
@@ -60,6 +64,9 @@ def test_the_constants_are_those_of_the_code() -> None:
         "search repeated after": f"{path_mtu.RAISE_INTERVAL // SECOND} s",
         "closed window probed at least every": f"{outbound.MAX_PERSIST // SECOND} s",
         "peer's half open after close": f"{core.FIN_WAIT // SECOND} s",
+        "delivery after close": f"{defaults.linger:g} s (configurable)",
+        "idle timeout": f"{defaults.idle_timeout:g} s (configurable)",
+        "ended connections remembered": f"{cookie.COOKIE_LIFETIME // SECOND} s, at most {directory.MOST_RECENT:,}",
     }
     rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \| [^|]*\|$", text.partition("## 6.")[2], re.MULTILINE))
     assert {name: rows.get(name) for name in constants} == constants
