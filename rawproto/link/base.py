@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from rawproto.wire.batch import Batch, ReceivedBatch, Transmit
     from rawproto.wire.icmp_error import ICMPError
 
-__all__ = ["BATCH", "Link", "LinkStats"]
+__all__ = ["BATCH", "NOTED", "Link", "LinkStats"]
 
 BATCH: Final = 64
 """Datagrams of one call where each is a message of its own."""
+NOTED: Final = 64
+"""Errors of single datagrams that a link keeps for :meth:`Link.send_errors`, the newest."""
 
 
 @dataclasses.dataclass(slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from rawproto.wire.batch import Batch
+from rawproto.wire.ip_chain import DONT_FRAGMENT, IS_FRAGMENT
 from rawproto.wire.sums import checksum
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ _IPV4: Final = struct.Struct("!BBHHHBBH4s4s")
 _IPV6: Final = struct.Struct("!IHBB16s16s")
 PLAIN: Final = 0x45
 """First byte of a packet of version 4 with five words of header: without options."""
-_DF: Final = 0x4000
 _TTL: Final = 64
-_FRAGMENT: Final = 0x3FFF  # more fragments to come, or an offset
 _ROWS: Final = 64
 
 
@@ -95,7 +94,9 @@ class HeaderWriter:
             rows[:, 4:6] = lengths.astype(">u2").view(np.uint8).reshape(-1, 2)
             return
         # A datagram that is never fragmented needs no identification (RFC 6864 section 4).
-        header = _IPV4.pack(PLAIN, ecn, 0, 0, _DF, _TTL, self._protocol, 0, self._source, destination)
+        header = _IPV4.pack(
+            PLAIN, ecn, 0, 0, DONT_FRAGMENT, _TTL, self._protocol, 0, self._source, destination
+        )
         totals = lengths + self.size
         sums = totals + int(np.frombuffer(header, dtype=">u2").sum())
         sums = (sums & 0xFFFF) + (sums >> 16)
@@ -145,7 +146,7 @@ def ipv4_faults(
     return totals, {
         "malformed": malformed,
         "bad_checksum": bad_checksum,
-        "fragments": (words[:, 3] & _FRAGMENT) != 0,
+        "fragments": (words[:, 3] & IS_FRAGMENT) != 0,
     }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from rawproto.addr import IP, IPAddr
 from rawproto.errors import AddrError, ClosedError, OpError
-from rawproto.link.base import Link, LinkStats
+from rawproto.link.base import BATCH, NOTED, Link, LinkStats
 from rawproto.wire.batch import ReceivedBatch
 from rawproto.wire.icmp_error import ICMPError, ICMPErrorKind
 
@@ -27,8 +27,6 @@ __all__ = ["MemoryLink", "MemoryNetwork"]
 
 _QUEUE: Final = 4096
 _SIZE: Final = 1480
-_NOTED: Final = 64
-_BATCH: Final = 64
 _QUOTE: Final = 556  # RFC 1812 section 4.3.2.3: an ICMP error is at most 576 bytes with its IP header
 
 
@@ -78,8 +76,8 @@ class MemoryLink(Link):
         self._stats = LinkStats()
         self._lock = threading.Lock()
         self._arrived: deque[tuple[bytes, Any, int, int]] = deque()
-        self._errors: deque[ICMPError] = deque(maxlen=_NOTED)
-        self._noted: deque[OSError] = deque(maxlen=_NOTED)
+        self._errors: deque[ICMPError] = deque(maxlen=NOTED)
+        self._noted: deque[OSError] = deque(maxlen=NOTED)
         # The counter is above zero, and so the descriptor readable, while something is queued.
         self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
@@ -143,7 +141,7 @@ class MemoryLink(Link):
         with self._lock:
             if self._fd < 0:
                 raise self._closed("receive")
-            count = min(len(self._arrived), _BATCH)
+            count = min(len(self._arrived), BATCH)
             taken = [self._arrived.popleft() for _ in range(count)]
             self._settle()
         if not taken:

@@ -34,7 +34,6 @@ from rawproto.link.raw import RawLink
 from rawproto.link.repeats import Repeats
 from rawproto.link.sender import is_writable
 from rawproto.link.socketlink import RECEIVE_BUFFER, SEND_BUFFER
-from rawproto.link.socketlink import select as select_rows
 from rawproto.link.tables import ReceiveTable
 from rawproto.wire.batch import ReceivedBatch
 
@@ -203,7 +202,7 @@ class PacketLink(ExaminedLink):
         if faulty is None:
             return batch, range(len(rows)), is_plain
         kept = np.flatnonzero(~faulty).tolist()
-        return select_rows(batch, kept), kept, False
+        return batch.take(kept), kept, False
 
     def _faulty(
         self, rows: NDArray[np.uint8], lengths: NDArray[np.int64]

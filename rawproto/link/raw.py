@@ -18,7 +18,7 @@ from rawproto.link.ipheaders import PLAIN, compact
 from rawproto.link.opening import adopt, bind, connect, drain, open_raw
 from rawproto.link.repeats import Repeats
 from rawproto.link.sockaddr import AddressCodec
-from rawproto.link.socketlink import RECEIVE_BUFFER, SEND_BUFFER, select
+from rawproto.link.socketlink import RECEIVE_BUFFER, SEND_BUFFER
 from rawproto.link.sources import Sources
 from rawproto.link.tables import ReceiveTable
 from rawproto.wire.batch import ReceivedBatch
@@ -177,7 +177,7 @@ class RawLink(ExaminedLink):
         batch = self._ipv4_batch(rows, lengths)
         if len(kept) < count:
             self._stats.malformed += count - len(kept)
-            batch = select(batch, kept)
+            batch = batch.take(kept)
         return batch, kept, is_plain and batch.timestamps is None
 
     def _single(self) -> ReceivedBatch | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from rawproto.errors import ClosedError, OpError
+from rawproto.link.base import NOTED
 from rawproto.link.linux import sendmmsg, sendto
 from rawproto.link.tables import MAX_MESSAGES, SendTable
 from rawproto.wire.batch import Batch
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FULL", "Scatter", "Sender", "is_writable"]
 
-_NOTED: Final = 64
 _CAPACITY: Final = 64
 FULL: Final = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM})
 
@@ -51,7 +51,7 @@ class Sender:
         self._stats = stats
         self._clear_pending = clear_pending
         self._table = SendTable(_CAPACITY)
-        self._noted: deque[OSError] = deque(maxlen=_NOTED)
+        self._noted: deque[OSError] = deque(maxlen=NOTED)
         self._destination: Any = None
         self._loaded = 0
 

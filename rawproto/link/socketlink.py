@@ -17,7 +17,6 @@ from rawproto.link.screen import Screen
 from rawproto.link.sender import Scatter, Sender
 from rawproto.link.sources import SourceList
 from rawproto.link.tables import MAX_MESSAGES
-from rawproto.wire.batch import ReceivedBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from rawproto.link.sockaddr import AddressCodec
     from rawproto.link.tables import ReceiveTable
-    from rawproto.wire.batch import Batch, Transmit
+    from rawproto.wire.batch import Batch, ReceivedBatch, Transmit
     from rawproto.wire.icmp_error import ICMPError
 
 __all__ = ["RECEIVE_BUFFER", "SEND_BUFFER", "SocketLink"]
@@ -196,7 +195,7 @@ class SocketLink(Link):
         passing = {index for index, data in enumerate(shown) if self._screen.passes(data)}
         chosen = [place for place, index in enumerate(kept) if index in passing]
         self._stats.filtered += len(kept) - len(chosen)
-        return batch if len(chosen) == len(kept) else select(batch, chosen)
+        return batch if len(chosen) == len(kept) else batch.take(chosen)
 
     def errors(self) -> list[ICMPError]:
         """See :meth:`Link.errors`. ``quoted`` begins behind the headers that are the link's own."""
@@ -269,17 +268,3 @@ class SocketLink(Link):
 
     def _closed(self, operation: str) -> OpError:
         return ClosedError("the link is closed", op=operation, network=self._network, local=self._local_addr)
-
-
-def select(batch: ReceivedBatch, chosen: Sequence[int]) -> ReceivedBatch:
-    """The datagrams of ``batch`` at the indexes ``chosen``; the rows are copies."""
-    rows = list(chosen)
-    return ReceivedBatch(
-        batch.head[rows],
-        batch.head_lengths[rows],
-        source=batch.source,
-        sources=None if batch.source is not None else [batch.source_of(index) for index in rows],
-        destination=batch.destination,
-        ecn=None if batch.ecn is None else batch.ecn[rows],
-        timestamps=None if batch.timestamps is None else batch.timestamps[rows],
-    )

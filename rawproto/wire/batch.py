@@ -222,6 +222,19 @@ class ReceivedBatch(Batch):
             ecn=None if ecn is None else np.asarray(ecn, dtype=np.uint8),
         )
 
+    def take(self, indexes: Sequence[int]) -> ReceivedBatch:
+        """A batch of some of the datagrams; the rows are copies."""
+        rows = list(indexes)
+        return ReceivedBatch(
+            self.head[rows],
+            self.head_lengths[rows],
+            source=self.source,
+            sources=None if self.source is not None else self.sources_of(rows),
+            destination=self.destination,
+            ecn=None if self.ecn is None else self.ecn[rows],
+            timestamps=None if self.timestamps is None else self.timestamps[rows],
+        )
+
     def sources_of(self, indexes: Sequence[int]) -> Sequence[Any]:
         """The senders of some of the datagrams; good for as long as one likes."""
         if self.source is not None or self._sources is None:

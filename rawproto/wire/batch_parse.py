@@ -11,6 +11,7 @@ from rawproto.errors import DecodeError
 from rawproto.wire.batch_sums import row_sums
 from rawproto.wire.datagram import Datagram
 from rawproto.wire.dtype import column_of
+from rawproto.wire.ip_chain import IS_FRAGMENT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,7 +114,7 @@ def _common(rows: NDArray[np.uint8], lengths: NDArray[np.int64]) -> NDArray[np.b
     words = rows[:, :20].view(">u2")
     protocol = rows[:, 9]
     known = (protocol == 17) | (protocol == 6) & (lengths >= 40) | (protocol == 1)
-    whole = (words[:, 3] & 0x3FFF) == 0
+    whole = (words[:, 3] & IS_FRAGMENT) == 0
     common: NDArray[np.bool_] = (
         (rows[:, 0] == 0x45) & (words[:, 1] == lengths) & whole & known & (lengths >= 28)
     )

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from rawproto.errors import DecodeError, EncodeError
 from rawproto.wire.identification import content_identification
 from rawproto.wire.ip_chain import (
+    DONT_FRAGMENT,
     FRAGMENT,
     FRAGMENT_HEADER,
     HOP_BY_HOP,
     IPV4_HEADER,
     IPV6_HEADER,
+    MORE_FRAGMENTS,
+    OFFSET,
     ROUTING,
     ipv4_header_length,
     option_spans,
@@ -29,10 +32,6 @@ __all__ = ["fragment"]
 
 _COPIED = 0x80
 """Copy bit of an option's type: the option goes into every fragment (RFC 791 section 3.1)."""
-
-_DONT_FRAGMENT = 0x4000
-_MORE_FRAGMENTS = 0x2000
-_OFFSET = 0x1FFF
 
 
 @overload
@@ -99,7 +98,7 @@ def _fragment_ipv4(datagram: bytes, mtu: int, identification: int | None) -> lis
     if total <= mtu:
         return [datagram]
     word = int.from_bytes(datagram[6:8], "big")
-    if word & _DONT_FRAGMENT:
+    if word & DONT_FRAGMENT:
         raise EncodeError(
             f"{total} bytes do not fit the MTU of {mtu} and don't-fragment is set", "IPv4", "df"
         )
@@ -113,8 +112,8 @@ def _fragment_ipv4(datagram: bytes, mtu: int, identification: int | None) -> lis
         room = _room(mtu, len(header))
         end = min(place + room, total)
         # The units counted so far are those of this datagram plus its own offset, should it be a fragment itself.
-        offset = (word & _OFFSET) + (place - length) // 8
-        more = word & _MORE_FRAGMENTS if end == total else _MORE_FRAGMENTS
+        offset = (word & OFFSET) + (place - length) // 8
+        more = word & MORE_FRAGMENTS if end == total else MORE_FRAGMENTS
         flags = word & 0x8000 | more | offset
         parts.append(_ipv4_header(header, end - place, ident, flags) + datagram[place:end])
         header, place = later, end

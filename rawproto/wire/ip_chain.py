@@ -10,6 +10,16 @@ from typing import NamedTuple
 from rawproto.errors import DecodeError
 
 __all__ = [
+    "DONT_FRAGMENT",
+    "FRAGMENT",
+    "FRAGMENT_HEADER",
+    "HOP_BY_HOP",
+    "IPV4_HEADER",
+    "IPV6_HEADER",
+    "IS_FRAGMENT",
+    "MORE_FRAGMENTS",
+    "OFFSET",
+    "ROUTING",
     "Chain",
     "ipv4_header_length",
     "least_upper_layer",
@@ -21,6 +31,14 @@ __all__ = [
 IPV4_HEADER = 20
 IPV6_HEADER = 40
 FRAGMENT_HEADER = 8
+
+DONT_FRAGMENT = 0x4000
+MORE_FRAGMENTS = 0x2000
+OFFSET = 0x1FFF
+"""The word at byte 6 of an IPv4 header: two of its flags, and the place of a fragment's data in units of 8 bytes
+(RFC 791 section 3.1)."""
+IS_FRAGMENT = MORE_FRAGMENTS | OFFSET
+"""What is set in that word of a fragment, and in no other datagram."""
 
 HOP_BY_HOP, TCP, UDP, ROUTING, FRAGMENT, ESP, AUTHENTICATION, NO_NEXT, DESTINATION = (
     0,

@@ -10,6 +10,9 @@ from rawproto.wire.ip_chain import (
     FRAGMENT,
     FRAGMENT_HEADER,
     IPV6_HEADER,
+    IS_FRAGMENT,
+    MORE_FRAGMENTS,
+    OFFSET,
     ipv4_header_length,
     least_upper_layer,
     upper_layer_size,
@@ -137,14 +140,14 @@ def _ipv4(datagram: bytes) -> Piece | Whole:
     if checksum(datagram[:header]):
         raise Refused(FragmentDrop.BAD_CHECKSUM)
     word = int.from_bytes(datagram[6:8], "big")
-    if not word & 0x3FFF:
+    if not word & IS_FRAGMENT:
         return Whole(datagram[:total])
     piece = Piece(
         key=datagram[12:20] + datagram[9:10] + datagram[4:6],
         source=datagram[12:16],
-        start=(word & 0x1FFF) * 8,
+        start=(word & OFFSET) * 8,
         data=datagram[header:total],
-        more=bool(word & 0x2000),
+        more=bool(word & MORE_FRAGMENTS),
         ecn=datagram[1] & 3,
         front=datagram[:header],
         next_field=0,

@@ -45,3 +45,22 @@ def test_one_arrival_is_such_a_batch_and_several_are_not():
 def test_what_it_does_not_have_is_an_attribute_error():
     with pytest.raises(AttributeError, match="colour"):
         Batch.single(DATA).colour  # noqa: B018 - the look-up is the test
+
+
+@pytest.mark.parametrize("sources", [["a", "b", "c"], ["a", "a", "a"]])
+def test_some_of_a_batch_are_copies_with_what_was_said_of_each(sources):
+    rows = np.arange(30, dtype=np.uint8).reshape(3, 10)
+    batch = ReceivedBatch(
+        rows,
+        np.array([10, 4, 7]),
+        source=sources[0] if len(set(sources)) == 1 else None,
+        sources=sources,
+        destination="here",
+        ecn=np.array([0, 1, 2], dtype=np.uint8),
+        timestamps=np.array([100, 200, 300]),
+    )
+    some = batch.take([2, 0])
+    rows[:] = 0
+    assert list(some) == [bytes(range(20, 27)), bytes(range(10))]
+    assert [some.source_of(0), some.source_of(1)] == [sources[2], sources[0]]
+    assert (some.destination, some.ecn.tolist(), some.timestamps.tolist()) == ("here", [2, 0], [300, 100])
