@@ -145,3 +145,11 @@ def test_the_changelog_tells_everything_once_and_under_its_kind() -> None:
         if line.startswith("- "):
             above = [before for before in lines[:number] if re.match("##+ ", before)]
             assert any(before.startswith("### ") for before in above), line
+
+
+def test_every_tool_has_its_place_among_the_tools() -> None:
+    text = prose(ROOT / "docs" / "tools.md")
+    headings = {name for line in re.findall(r"^## (.+)$", text, re.MULTILINE) for name in line.split(", ")}
+    commands = set(program.list_commands(click.Context(program)))
+    assert headings <= commands
+    assert [name for name in commands - headings if f"rawproto {name} " not in text] == []
