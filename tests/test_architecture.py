@@ -342,3 +342,17 @@ def test_tools_use_the_public_face_only() -> None:
             if parts[0] == "rawproto" and any(p.startswith("_") and p != "__version__" for p in parts):
                 wrong.append(str(arrow))
     assert wrong == []
+
+
+def test_the_changelog_tells_everything_once_and_under_its_kind() -> None:
+    # Here and not among the documentation's: a merge of two branches brings entries back.
+    lines = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    entries = [line for line in lines if line.startswith("- ")]
+    assert len(set(entries)) == len(entries)
+    for number, line in enumerate(lines):
+        if line.startswith("### "):
+            assert line.removeprefix("### ") in kinds
+        if line.startswith("- "):
+            above = [before for before in lines[:number] if re.match("##+ ", before)]
+            assert any(before.startswith("### ") for before in above), line

@@ -22,7 +22,6 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
-KINDS = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 _FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -133,18 +132,6 @@ def options_of(command: click.Command | None) -> set[str]:
     own = {text for parameter in command.params for text in (*parameter.opts, *parameter.secondary_opts)}
     below = command.commands.values() if isinstance(command, click.Group) else ()
     return own.union(*(options_of(inner) for inner in below))
-
-
-def test_the_changelog_tells_everything_once_and_under_its_kind() -> None:
-    lines = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
-    entries = [line for line in lines if line.startswith("- ")]
-    assert len(set(entries)) == len(entries)
-    for number, line in enumerate(lines):
-        if line.startswith("### "):
-            assert line.removeprefix("### ") in KINDS
-        if line.startswith("- "):
-            above = [before for before in lines[:number] if re.match("##+ ", before)]
-            assert any(before.startswith("### ") for before in above), line
 
 
 def test_every_tool_has_its_place_among_the_tools() -> None:
