@@ -9,7 +9,7 @@ import numpy as np
 from rawproto.errors import EncodeError
 from rawproto.wire.address import to_ip
 from rawproto.wire.batch import Batch
-from rawproto.wire.batch_sums import as_rows, complement, native_sum, row_sums
+from rawproto.wire.batch_sums import as_rows, complement, native_sum, row_sums, swap_halves
 from rawproto.wire.datagram import Datagram
 from rawproto.wire.dtype import column_of
 from rawproto.wire.field import Checksum, Computed, Length, NextProtocol
@@ -264,7 +264,7 @@ class _Plan:
         stop = end if rule.covers == "header" else self.rows.shape[1]
         sums = row_sums(self.rows[:, start:stop])
         if rule.covers == "packet" and tails is not None:
-            sums = sums + (tails if (stop - start) % 2 == 0 else _swap(tails))
+            sums = sums + (tails if (stop - start) % 2 == 0 else swap_halves(tails))
         if rule.pseudo:
             if self.addresses[index] is None:
                 return
@@ -331,9 +331,3 @@ def _byte_rows(values: Any, info: FieldInfo, header: str, count: int) -> Any:
     if len(data) != count * width:
         raise EncodeError(f"needs {count} values of {width} bytes", header, info.name)
     return np.frombuffer(data, dtype=np.uint8).reshape(count, width)
-
-
-def _swap(sums: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Sums of what starts at an odd byte: both halves of each word change places."""
-    folded = sums % np.uint64(65535)
-    return (folded & np.uint64(0xFF)) << np.uint64(8) | folded >> np.uint64(8)

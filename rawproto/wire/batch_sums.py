@@ -1,7 +1,7 @@
 """The Internet checksum over batches: one sum a row, in the machine's own byte order.
 
 Ones-complement sums do not depend on byte order but for the order of the result (RFC 1071 section 2(B)): rows are
-summed as native 32-bit words, and the 16-bit result is stored natively too. Nothing is ever swapped.
+summed as native 32-bit words, and the 16-bit result is stored natively too: no row is ever swapped.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rawproto.wire.batch import Batch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["checksums", "complement", "native_sum", "row_sums", "swapped"]
+__all__ = ["checksums", "complement", "native_order", "native_sum", "row_sums", "swap_halves"]
 
 # Above this many distinct lengths, rows are copied with zeros behind their ends instead of summed group by group.
 _MAX_GROUPS = 8
@@ -41,11 +41,11 @@ def checksums(data: Batch | NDArray[np.uint8], initial: Any = 0) -> NDArray[np.u
             tails = tail_sums(data.tail, data.tail_starts, data.tail_lengths)
             # Behind an odd number of bytes every tail byte sits in the other half of its word.
             odd = (data.head_lengths & 1).astype(bool)
-            sums = sums + (np.where(odd, swapped(tails), tails) if odd.any() else tails)
+            sums = sums + (np.where(odd, swap_halves(tails), tails) if odd.any() else tails)
     else:
         sums = row_sums(np.asarray(data, dtype=np.uint8))
     if not (isinstance(initial, int) and initial == 0):
-        sums = sums + swapped(np.asarray(initial, dtype=np.uint64))
+        sums = sums + native_order(initial)
     native = complement(sums)
     return native if sys.byteorder == "big" else native.byteswap()
 
@@ -140,12 +140,15 @@ def native_sum(data: bytes) -> int:
     return int(np.frombuffer(data, dtype=np.uint16).sum(dtype=np.uint64))
 
 
-def swapped(values: Any) -> NDArray[np.uint64]:
-    """Word sums in network order as native ones, and back: folded to 16 bits, their bytes swapped if need be."""
+def native_order(values: Any) -> NDArray[np.uint64]:
+    """Word sums in network order as native ones, and back."""
     sums = np.asarray(values, dtype=np.uint64)
+    return sums if sys.byteorder == "big" else swap_halves(sums)
+
+
+def swap_halves(sums: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The sums of the same bytes behind an odd number of others: both halves of each word change places."""
     folded = sums % np.uint64(65535)
     # Folding keeps the two zeros of ones-complement arithmetic apart: only nothing at all sums to 0.
     folded = np.where((folded == 0) & (sums != 0), np.uint64(65535), folded)
-    if sys.byteorder == "big":
-        return folded
     return (folded & np.uint64(0xFF)) << np.uint64(8) | folded >> np.uint64(8)

@@ -33,6 +33,7 @@ from rawproto.wire.bpf.instruction import (
     X,
 )
 from rawproto.wire.bpf.labels import Code, Label
+from rawproto.wire.ip_chain import OFFSET
 
 if TYPE_CHECKING:
     from rawproto.wire.bpf.instruction import Instruction
@@ -154,7 +155,7 @@ def _emit_ipv4_walk(code: Code, start: int, needed: int, no: Label) -> None:
     code.emit(ALU | AND | K, 0xF0)
     code.jump(JMP | JEQ | K, 0x40, None, no)
     code.emit(LD | H | ABS, start + 6)
-    code.jump(JMP | JSET | K, 0x1FFF, no, None)
+    code.jump(JMP | JSET | K, OFFSET, no, None)
     code.emit(LDX | B | MSH, start)
     _emit_length(code, start + needed, no)
     code.emit(ALU | SUB | K, start + needed)
