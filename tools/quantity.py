@@ -21,7 +21,6 @@ class Quantity(click.ParamType[float]):
     Args:
         name: what the help calls it.
         units: factor of each unit, lower case; "" is the unit that a bare number has.
-        least: smallest value allowed.
         most: largest value allowed, or None.
     """
 

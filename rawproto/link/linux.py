@@ -95,6 +95,7 @@ SOL_PACKET = 263
 PACKET_STATISTICS = 6
 PACKET_QDISC_BYPASS = 20
 PACKET_IGNORE_OUTGOING = 23
+PACKET_OUTGOING = 4
 
 # struct msghdr (bits/socket.h), which struct mmsghdr begins with: name, its length, iovecs, their number, control
 # data, its length, flags; padded to whole pointers

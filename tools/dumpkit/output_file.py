@@ -7,10 +7,11 @@ import time
 from typing import TYPE_CHECKING, BinaryIO
 
 from rawproto import LinkType, PcapngWriter
+from rawproto.link.linux import PACKET_OUTGOING
 from rawproto.wire.pcapng import Interface, PacketFlags
 
 from ..failure import FAILED, Failure
-from ..packetkit.live import LOSING, OUTGOING
+from ..packetkit.live import LOSING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,7 +83,7 @@ class OutputFile:
                 number = self._number(index, capture.name_of(index))
             counts[number] += 1
             losing |= bool(status & LOSING)
-            records.append((data, when, length, number, _OUTBOUND if kind == OUTGOING else _INBOUND))
+            records.append((data, when, length, number, _OUTBOUND if kind == PACKET_OUTGOING else _INBOUND))
             if len(records) == room:
                 break
         try:

@@ -15,6 +15,15 @@ import struct
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from rawproto import PrivilegeError
+from rawproto.link.linux import (
+    ETH_P_ALL,
+    ETH_P_IP,
+    ETH_P_IPV6,
+    PACKET_IGNORE_OUTGOING,
+    PACKET_OUTGOING,
+    PACKET_STATISTICS,
+    SOL_PACKET,
+)
 from rawproto.link.options import attach_filter
 from rawproto.link.privilege import ways_to
 
@@ -26,16 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self, SupportsBytes
 
-__all__ = ["LOSING", "OUTGOING", "Arrival", "Capture", "interface_names"]
+__all__ = ["LOSING", "Arrival", "Capture", "interface_names"]
 
-# linux/if_packet.h, linux/if_ether.h
-SOL_PACKET: Final = 263
-PACKET_ADD_MEMBERSHIP, PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION = 1, 5, 6, 10
-PACKET_IGNORE_OUTGOING: Final = 23
+# linux/if_packet.h
+PACKET_ADD_MEMBERSHIP, PACKET_RX_RING, PACKET_VERSION = 1, 5, 10
 PACKET_MR_PROMISC: Final = 1
 TPACKET_V3: Final = 2
-ETH_P_ALL: Final = 3
-OUTGOING: Final = 4
 _TP_STATUS_USER, LOSING, _TP_STATUS_CSUMNOTREADY = 1, 4, 8
 
 _REQUEST: Final = struct.Struct("@7I")  # struct tpacket_req3
@@ -60,10 +65,10 @@ _PRELUDE: Final = b"".join(
         (0x28, 0, 0, 0xFFFFF01C),  # the hardware type
         (0x15, 0, 2, 772),  # ARPHRD_LOOPBACK
         (0x28, 0, 0, 0xFFFFF004),  # the packet type
-        (0x15, 3, 0, OUTGOING),
+        (0x15, 3, 0, PACKET_OUTGOING),
         (0x28, 0, 0, 0xFFFFF000),  # the protocol
-        (0x15, 2, 0, 0x0800),
-        (0x15, 1, 0, 0x86DD),
+        (0x15, 2, 0, ETH_P_IP),
+        (0x15, 1, 0, ETH_P_IPV6),
         (0x06, 0, 0, 0),
         (0x00, 0, 0, 0),  # what follows may count on an empty accumulator
     )
@@ -172,7 +177,7 @@ class Capture:
             time,
             self.name_of(index),
             length,
-            "out" if kind == OUTGOING else "in",
+            "out" if kind == PACKET_OUTGOING else "in",
             checked=not status & _TP_STATUS_CSUMNOTREADY,
         )
 

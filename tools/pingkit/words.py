@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,11 @@ def problem_text(problem: Problem, version: int) -> str:
     """What an ICMP error means."""
     if not problem.reporter:
         # Of this host itself: nobody answered its question for the hardware address, the MTU is too small, ...
-        return _UNREACHABLE_4[1] if version == 4 and problem.errno == 113 else os.strerror(problem.errno)
+        return (
+            _UNREACHABLE_4[1]
+            if version == 4 and problem.errno == errno.EHOSTUNREACH
+            else os.strerror(problem.errno)
+        )
     if version == 4:
         if problem.type == 3 and problem.code == 4:
             return "Frag needed and DF set"
