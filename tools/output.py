@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["emit_json", "json_option", "plain", "printable", "wants_json"]
+__all__ = ["EventLog", "emit_json", "json_option", "plain", "printable", "wants_json"]
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,6 +29,22 @@ def wants_json(arguments: list[str]) -> bool:
 def emit_json(document: Any) -> None:
     """Print ``document`` as JSON on one line."""
     click.echo(json.dumps(plain(document), ensure_ascii=False, allow_nan=False))
+
+
+class EventLog:
+    """Events of several threads, a line each: text for people, an object for programs."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self._lock = threading.Lock()
+
+    def event(self, name: str, text: str, **words: Any) -> None:
+        """Tell of one."""
+        with self._lock:
+            if self.as_json:
+                emit_json({"event": name, **words})
+            else:
+                click.echo(text)
 
 
 def plain(value: Any) -> Any:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rawproto import drop_privileges
-
-from .output import json_option
-from .transfer_options import client_options, server_address
-from .transport import Transport, dial_options, network_option
+from .transfer_options import client_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .transferkit.channel import Channel
+    from .transferkit.display import Display
 
 __all__ = ["command"]
 
@@ -31,42 +30,21 @@ Examples:
 @click.argument("server")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--to", default="", metavar="FOLDER", help="Folder of the server to put them in.")
-@network_option
 @client_options
-@dial_options
-@json_option
-def command(
-    server: str,
-    files: Sequence[Path],
-    to: str,
-    overwrite: bool,
-    verbose: bool,
-    wait: float,
-    as_json: bool,
-    **options: Any,
-) -> int:
+def command(server: str, files: Sequence[Path], to: str, overwrite: bool, **options: Any) -> int:
     """Send files and folders to a server that rawproto serve runs.
 
     Each file is checked by SHA-256 and appears there whole or not at all. What is there already and equal is left as
     it is, so that the same command again continues after a break.
     """
-    from .transferkit.channel import Channel
-    from .transferkit.display import Display
+    from .transferkit.client import ask
     from .transferkit.session import store
 
     for path in files:
         path.stat()  # a wrong name is told before anything is sent
-    transport = Transport(**options)
-    display = Display(as_json=as_json, verbose=verbose)
-    with display, transport.dial(server_address(server), timeout=wait) as conn:
-        drop_privileges()
-        channel = Channel(conn, wait)
-        store(
-            channel,
-            files,
-            to.strip("/"),
-            overwrite=overwrite,
-            watch=display.watch(),
-            skipped=display.skipped,
-        )
-        return display.close(conn)
+
+    def transfer(channel: Channel, display: Display) -> None:
+        watch = display.watch()
+        store(channel, files, to.strip("/"), overwrite=overwrite, watch=watch, skipped=display.skipped)
+
+    return ask(server, transfer, **options)

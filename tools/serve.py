@@ -11,7 +11,7 @@ import click
 from rawproto import drop_privileges
 
 from .failure import Failure, describe
-from .output import emit_json, json_option
+from .output import EventLog, json_option
 from .quantity import SPAN, show_size
 from .transfer_options import DEFAULT_PORT, server_address
 from .transport import Transport, listen_options, network_option
@@ -76,7 +76,7 @@ def command(
     transport = Transport(**options)
     with Tree(folder) as tree, transport.listen(server_address(address)) as listener:
         drop_privileges()
-        log = _Log(as_json=as_json)
+        log = EventLog(as_json=as_json)
         log.event(
             "listening",
             f"serving {folder} on {listener.addr}, {listener.network}",
@@ -94,26 +94,17 @@ def command(
             threading.Thread(target=attend.run, daemon=True).start()
 
 
-class _Log:
-    """Lines of several threads: text for people, an object each for programs."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
-        self._lock = threading.Lock()
-
-    def event(self, name: str, text: str, **words: Any) -> None:
-        with self._lock:
-            if self._as_json:
-                emit_json({"event": name, **words})
-            else:
-                click.echo(text)
-
-
 class _Attendance:
     """One client."""
 
     def __init__(
-        self, conn: Any, tree: Tree, rules: Rules, wait: float, log: _Log, turns: threading.BoundedSemaphore
+        self,
+        conn: Any,
+        tree: Tree,
+        rules: Rules,
+        wait: float,
+        log: EventLog,
+        turns: threading.BoundedSemaphore,
     ) -> None:
         self._conn = conn
         self._tree = tree

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .output import json_option
 from .quantity import SPAN
-from .transport import with_port
+from .transport import dial_options, network_option, with_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +20,10 @@ DEFAULT_PORT = 1201
 
 
 def client_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that get and put share."""
+    """The options that get and put share: all that :func:`~rawproto_tools.transferkit.client.ask` takes."""
     for option in (
+        json_option,
+        dial_options,
         click.option("--overwrite", is_flag=True, help="Replace files that exist and differ."),
         click.option("-v", "--verbose", is_flag=True, help="Name each file on stderr when it is done."),
         click.option(
@@ -31,6 +34,7 @@ def client_options(function: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="Give up after this long without a word from the server.",
         ),
+        network_option,
     ):
         function = option(function)
     return function

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import threading
+import functools
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +12,7 @@ import click
 from rawproto import PrivilegeError, drop_privileges, join_host_port, split_host_port
 
 from ..failure import Failure, describe
-from ..output import emit_json
+from ..output import EventLog
 from ..quantity import show_rate, show_size
 from ..transport import with_port
 from .client import control_network
@@ -52,7 +52,7 @@ def host(
         as_json: print events as JSON.
     """
     name, number = _place(address, port)
-    log = _Log(as_json=as_json)
+    log = EventLog(as_json=as_json)
     names = (control_network(network),) if network is not None else THERE if name else EVERYWHERE
     with contextlib.ExitStack() as stack:
         listeners: list[Any] = []
@@ -64,8 +64,8 @@ def host(
                 listeners.append(stack.enter_context(listener))
                 number = str(listener.addr.port)
         drop_privileges()
-        log.listening(listeners)
-        server = Server(listeners, wait, log.event)
+        _tell_where(log, listeners)
+        server = Server(listeners, wait, functools.partial(_tell_of_client, log))
         stack.callback(server.close)
         server.serve(once=once)
 
@@ -79,7 +79,7 @@ def _place(address: str | None, port: int) -> tuple[str, str]:
 
 
 def _listen(
-    transport: Transport, network: str, name: str, number: str, wait: float, log: _Log, *, needed: bool
+    transport: Transport, network: str, name: str, number: str, wait: float, log: EventLog, *, needed: bool
 ) -> Any:
     """A listener, or None where there is none to be had and it is not needed."""
     config = None
@@ -93,56 +93,36 @@ def _listen(
     except PrivilegeError as error:
         if needed:
             raise
-        log.without(network, describe(error))
+        _tell_without(log, network, describe(error))
     except OSError as error:
         # A host without IPv6, say.
         if needed or not network.endswith("6"):
             raise
-        log.without(network, describe(error))
+        _tell_without(log, network, describe(error))
     return None
 
 
-class _Log:
-    """What the server prints: lines for people, an object each for programs."""
+def _tell_where(log: EventLog, listeners: list[Any]) -> None:
+    if not listeners:
+        raise Failure("there is no transport to listen on")
+    networks = [listener.network for listener in listeners]
+    address = str(listeners[0].addr)
+    text = f"listening on {address}: {', '.join(networks)}"
+    log.event("listening", text, address=address, networks=networks)
 
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
-        self._lock = threading.Lock()
 
-    def listening(self, listeners: list[Any]) -> None:
-        """Say where."""
-        if not listeners:
-            raise Failure("there is no transport to listen on")
-        networks = [listener.network for listener in listeners]
-        address = str(listeners[0].addr)
-        self._print(
-            {"event": "listening", "address": address, "networks": networks},
-            f"listening on {address}: {', '.join(networks)}",
-        )
+def _tell_without(log: EventLog, network: str, message: str) -> None:
+    """Say which network is not there, and why."""
+    if not log.as_json:
+        click.echo(f"rawproto: not on {network}: {message.splitlines()[0]}", err=True)
 
-    def without(self, network: str, message: str) -> None:
-        """Say which network is not there, and why."""
-        if not self._as_json:
-            click.echo(f"rawproto: not on {network}: {message.splitlines()[0]}", err=True)
 
-    def event(self, name: str, **words: Any) -> None:
-        """Tell of a client."""
-        plan: Plan | None = words.get("plan")
-        document = {"event": name, **words, "plan": dataclasses.asdict(plan) if plan else None}
-        if plan is not None and name == "begin":
-            text = goal(plan)
-        elif plan is not None:
-            text = _summary(plan, words["here"])
-        else:
-            text = words["message"]
-        self._print(document, f"{words['peer']}: {text}")
-
-    def _print(self, document: dict[str, Any], text: str) -> None:
-        with self._lock:
-            if self._as_json:
-                emit_json(document)
-            else:
-                click.echo(text)
+def _tell_of_client(log: EventLog, name: str, *, peer: str, plan: Plan | None = None, **words: Any) -> None:
+    text = (
+        words["message"] if plan is None else goal(plan) if name == "begin" else _summary(plan, words["here"])
+    )
+    document = dataclasses.asdict(plan) if plan is not None else None
+    log.event(name, f"{peer}: {text}", peer=peer, plan=document, **words)
 
 
 def _summary(plan: Plan, here: dict[str, Any]) -> str:
