@@ -10,10 +10,7 @@ import json
 import struct
 from typing import Any, Final
 
-from rawproto import UnexpectedEOF
-
-from ..failure import Failure
-from ..output import printable
+from .. import conversation
 
 __all__ = ["VERSION", "Talk", "Violation"]
 
@@ -23,30 +20,22 @@ _MOST = 1 << 18
 """Longest object accepted: what a peer can make us hold."""
 
 
-class Violation(Failure):
+class Violation(conversation.Violation):
     """The peer does not keep to the protocol."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(f"the peer does not speak the protocol of rawproto bench: {message}")
+    protocol = "the protocol of rawproto bench"
 
 
-class Talk:
-    """Objects both ways on one connection.
+class Talk(conversation.Conversation):
+    """Objects both ways on one connection; see :class:`Conversation`."""
 
-    Args:
-        conn: the connection.
-        wait: seconds that one object may take to come or to go, or None.
-    """
-
-    def __init__(self, conn: Any, wait: float | None) -> None:
-        self.conn = conn
-        self.wait = wait
+    subject = "measurement"
+    violation = Violation
 
     def say(self, **words: Any) -> None:
         """Send an object."""
         body = json.dumps(words).encode("ascii")
-        self.conn.set_write_deadline(self.wait)
-        self.conn.write(_LENGTH.pack(len(body)) + body)
+        self.send(_LENGTH.pack(len(body)) + body)
 
     def hear(self, *, patient: bool = False) -> dict[str, Any]:
         """The next object; with ``patient``, however long it takes.
@@ -56,20 +45,11 @@ class Talk:
             Violation: what came is no object.
             OpError: the connection failed, or nothing came in time.
         """
-        self.conn.set_read_deadline(None if patient else self.wait)
-        try:
-            (length,) = _LENGTH.unpack(self.conn.read_exactly(_LENGTH.size))
-            if length > _MOST:
-                raise Violation(f"an object of {length} bytes")
-            body = self.conn.read_exactly(length)
-        except UnexpectedEOF as error:
-            raise Failure("the peer ended the connection in the middle of the measurement") from error
-        try:
-            words = json.loads(body)
-        except (ValueError, RecursionError):
-            words = None
-        if not isinstance(words, dict):
-            raise Violation("something that is no JSON object")
+        self.await_piece(patient=patient)
+        (length,) = _LENGTH.unpack(self.take(_LENGTH.size))
+        if length > _MOST:
+            raise Violation(f"an object of {length} bytes")
+        words = self.object_in(self.take(length))
         if isinstance(words.get("error"), str):
-            raise Failure(f"the peer says: {printable(words['error'])}")
+            raise conversation.told_by_peer(words["error"])
         return words

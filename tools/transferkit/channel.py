@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Final, TypeVar
 
-from rawproto import Header, OpenEnum, UnexpectedEOF, enum8, u24
+from rawproto import Header, OpenEnum, enum8, u24
 
-from ..failure import Failure
-from ..output import printable
+from .. import conversation
 
 __all__ = ["CHUNK", "VERSION", "Channel", "Kind", "Violation", "word"]
 
@@ -43,38 +42,27 @@ class Frame(Header):
     length: u24
 
 
-class Violation(Failure):
+class Violation(conversation.Violation):
     """The peer does not keep to the protocol."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(f"the peer does not speak the transfer protocol: {message}")
+    protocol = "the transfer protocol"
 
 
-class Channel:
-    """Both directions of one connection, as frames.
+class Channel(conversation.Conversation):
+    """Both directions of one connection, as frames; see :class:`Conversation`."""
 
-    Args:
-        conn: the connection.
-        wait: seconds that one frame may take to come or to go, or None.
-    """
-
-    def __init__(self, conn: Any, wait: float | None) -> None:
-        self.conn = conn
-        self._wait = wait
+    subject = "transfer"
+    violation = Violation
 
     def tell(self, kind: Kind, **words: Any) -> None:
         """Send a frame with a JSON object."""
         # Names of files that are no UTF-8 hold lone surrogates, which only \\u escapes can carry.
         body = json.dumps(words, ensure_ascii=True).encode("ascii")
-        self._send(kind, body)
+        self.send(bytes(Frame(kind, len(body))) + body)
 
     def tell_data(self, data: bytes) -> None:
         """Send a piece of a file."""
-        self._send(Kind.DATA, data)
-
-    def _send(self, kind: Kind, body: bytes) -> None:
-        self.conn.set_write_deadline(self._wait)
-        self.conn.write(bytes(Frame(kind, len(body))) + body)
+        self.send(bytes(Frame(Kind.DATA, len(data))) + data)
 
     def hear(self) -> tuple[Kind, Any]:
         """The next frame: its kind, and bytes for DATA, a dict for others.
@@ -84,20 +72,17 @@ class Channel:
             Violation: what came is no frame.
             OpError: the connection failed.
         """
-        self.conn.set_read_deadline(self._wait)
-        try:
-            frame, _ = Frame.parse(self.conn.read_exactly(Frame.size))
-            if frame.length > MAX_FRAME or not Kind(frame.kind).is_known:
-                raise Violation(f"frame of kind {int(frame.kind)} and {frame.length} bytes")
-            body = self.conn.read_exactly(frame.length)
-        except UnexpectedEOF as error:
-            raise Failure("the peer ended the connection in the middle of the transfer") from error
+        self.await_piece()
+        frame, _ = Frame.parse(self.take(Frame.size))
         kind = Kind(frame.kind)
+        if frame.length > MAX_FRAME or not kind.is_known:
+            raise Violation(f"frame of kind {int(kind)} and {frame.length} bytes")
+        body = self.take(frame.length)
         if kind is Kind.DATA:
             return kind, body
-        words = _object(body)
+        words = self.object_in(body)
         if kind is Kind.ERROR:
-            raise Failure(f"the peer says: {printable(word(words, 'message', str))}")
+            raise conversation.told_by_peer(word(words, "message", str))
         return kind, words
 
     def pending(self) -> bool:
@@ -111,16 +96,6 @@ class Channel:
             raise Violation(f"{kind.name} where {wanted.name} was due")
         answer: dict[str, Any] = words
         return answer
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        words = json.loads(body)
-    except (ValueError, RecursionError):
-        words = None
-    if not isinstance(words, dict):
-        raise Violation("a frame that is no JSON object")
-    return words
 
 
 def word(words: dict[str, Any], name: str, kind: type[T]) -> T:
