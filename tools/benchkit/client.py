@@ -20,8 +20,8 @@ from .talk import VERSION, Talk, Violation
 if TYPE_CHECKING:
     from ..transport import Transport
     from .display import Silence
-    from .parts import Stream
     from .plan import Plan
+    from .stream import Stream
 
 __all__ = ["Client", "control_network"]
 

@@ -10,8 +10,8 @@ from rawproto import UDPAddr, listen_udp
 from .datagrams import DATA, HEADER, HELLO, PROBE, DatagramReceiver, DatagramSender, make_room
 
 if TYPE_CHECKING:
-    from .parts import Stream
     from .plan import Plan
+    from .stream import Stream
 
 __all__ = ["Crossing"]
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import socket
 import struct
-import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from rawproto import DeadlineExceeded
-
 from ..waiting import has_more
 from .flow import Pace
+from .stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,12 +83,10 @@ class Tally:
         }
 
 
-class DatagramSender:
-    """Sends one stream. Attributes and arguments as of :class:`Flow`, but for ``send``, which sends a datagram."""
+class DatagramSender(Stream):
+    """Sends one stream. Arguments as of :class:`Flow`, but for ``send``, which sends a datagram."""
 
     sending = True
-    ended: float | None = None
-    """Datagrams have no end that anybody could date."""
 
     def __init__(
         self,
@@ -103,53 +99,36 @@ class DatagramSender:
         rate: float | None = None,
         close: Callable[[], None] = lambda: None,
     ) -> None:
-        self.index = index
-        self.moved = 0
+        super().__init__(index)
         self.packets = 0
-        self.error: OSError | None = None
-        self.finished = threading.Event()
-        self.close = close
+        self._close = close
         self._send = send
         self._token = token
         self._length = length
         self._share = share
         self._rate = rate
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"stream {index}", daemon=True)
 
-    def start(self) -> None:
-        """Begin to send."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Send no more."""
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+    def close(self) -> None:
+        """Close the socket, where it is the stream's own."""
+        self._close()
 
     def counters(self) -> dict[str, Any]:
         """How many datagrams were sent."""
         return {"packets": self.packets}
 
-    def _run(self) -> None:
+    def _move(self) -> None:
         packet = bytearray(max(self._length, HEADER.size))
         pace = Pace(self._rate, self._stop)
-        try:
-            while not self._stop.is_set() and (self._share is None or self.moved < self._share):
-                HEADER.pack_into(packet, 0, DATA, self.index, self._token, self.packets, time.monotonic_ns())
-                self._send(packet)
-                self.packets += 1
-                self.moved += len(packet)
-                pace.wait(self.moved)
-        except OSError as error:
-            if not self._stop.is_set():
-                self.error = error
-        finally:
-            self.finished.set()
+        while not self._stop.is_set() and (self._share is None or self._moved < self._share):
+            HEADER.pack_into(packet, 0, DATA, self.index, self._token, self.packets, time.monotonic_ns())
+            self._send(packet)
+            self.packets += 1
+            self._moved += len(packet)
+            pace.wait(self._moved)
 
 
-class DatagramReceiver:
-    """Counts one stream. Attributes as of :class:`Flow`.
+class DatagramReceiver(Stream):
+    """Counts one stream.
 
     Args:
         index: number of the stream.
@@ -158,16 +137,12 @@ class DatagramReceiver:
     """
 
     sending = False
-    ended: float | None = None
 
     def __init__(self, index: int, conn: Any, *, shared: bool = False) -> None:
-        self.index = index
+        super().__init__(index)
         self.tally = Tally()
-        self.error: OSError | None = None
-        self.finished = threading.Event()
         self._conn = conn
         self._shared = shared
-        self._thread = threading.Thread(target=self._run, name=f"stream {index}", daemon=True)
 
     @property
     def moved(self) -> int:
@@ -178,7 +153,7 @@ class DatagramReceiver:
         """Begin to count."""
         if not self._shared:
             self._conn.set_deadline(None)
-            self._thread.start()
+            super().start()
 
     def stop(self) -> None:
         """Wait for what is on its way, at most a second, and until the kernel has no more of what has arrived."""
@@ -188,9 +163,7 @@ class DatagramReceiver:
         while has_more(self._conn) and time.monotonic() < began + DRAIN and not self.finished.is_set():
             self.finished.wait(_TURN)
         self.finished.set()
-        if self._thread.ident is not None:
-            self._conn.set_deadline(0)
-            self._thread.join()
+        super().stop()
 
     def close(self) -> None:
         """Close the socket."""
@@ -201,17 +174,14 @@ class DatagramReceiver:
         """What was counted."""
         return self.tally.counters()
 
-    def _run(self) -> None:
-        try:
-            while not self.finished.is_set():
-                packet = self._conn.read()
-                if len(packet) >= HEADER.size:
-                    kind, _, _, number, sent = HEADER.unpack_from(packet)
-                    if kind == DATA:
-                        self.tally.take(number, sent, len(packet))
-        except DeadlineExceeded:
-            pass  # only stop() sets one
-        except OSError as error:
-            self.error = error
-        finally:
-            self.finished.set()
+    def _interrupt(self) -> None:
+        if not self._shared:
+            self._conn.set_deadline(0)
+
+    def _move(self) -> None:
+        while not self.finished.is_set():
+            packet = self._conn.read()
+            if len(packet) >= HEADER.size:
+                kind, _, _, number, sent = HEADER.unpack_from(packet)
+                if kind == DATA:
+                    self.tally.take(number, sent, len(packet))

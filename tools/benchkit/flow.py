@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rawproto import DeadlineExceeded
+
+from .stream import Stream
+
+if TYPE_CHECKING:
+    import threading
 
 __all__ = ["Flow", "Pace"]
 
@@ -34,8 +38,8 @@ class Pace:
                 self._stop.wait(ahead)
 
 
-class Flow:
-    """One stream and the thread that moves its bytes.
+class Flow(Stream):
+    """One stream over a connection; see :class:`Stream`.
 
     Args:
         conn: the connection, in nobody else's hands.
@@ -44,12 +48,6 @@ class Flow:
         length: bytes of a write.
         share: bytes to send, or None for until :meth:`stop`.
         rate: bits a second, or None.
-
-    Attributes:
-        moved: bytes sent or received so far.
-        error: what ended the stream too early, or None.
-        finished: set when nothing more will move.
-        ended: when the stream itself ended, on the monotonic clock; None when it was stopped.
     """
 
     def __init__(
@@ -62,30 +60,17 @@ class Flow:
         share: int | None = None,
         rate: float | None = None,
     ) -> None:
-        self.index = index
+        super().__init__(index)
         self.sending = sending
-        self.moved = 0
-        self.error: OSError | None = None
-        self.finished = threading.Event()
-        self.ended: float | None = None
         self._conn = conn
         self._length = length
         self._share = share
         self._rate = rate
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"stream {index}", daemon=True)
 
     def start(self) -> None:
         """Begin to move bytes."""
         self._conn.set_deadline(None)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Move no more, and wait for the thread to notice."""
-        self._stop.set()
-        self._conn.set_deadline(0)
-        if self._thread.ident is not None:
-            self._thread.join()
+        super().start()
 
     def close(self) -> None:
         """Give the connection up; what is still on its way is dropped."""
@@ -102,21 +87,15 @@ class Flow:
             "rtt": stats.rtt_smoothed,
         }
 
-    def _run(self) -> None:
-        try:
-            if self.sending:
-                self._send()
-            else:
-                self._receive()
-            self.ended = None if self._stop.is_set() else time.monotonic()
-        except DeadlineExceeded as error:
-            # Only stop() sets one.
-            self.moved += error.written if self.sending else 0
-        except OSError as error:
-            if not self._stop.is_set():
-                self.error = error
-        finally:
-            self.finished.set()
+    def _interrupt(self) -> None:
+        self._conn.set_deadline(0)
+
+    def _move(self) -> None:
+        if self.sending:
+            self._send()
+        else:
+            self._receive()
+        self.ended = None if self._stop.is_set() else time.monotonic()
 
     def _send(self) -> None:
         payload = bytes(self._length)
@@ -124,15 +103,19 @@ class Flow:
         left = self._share
         while not self._stop.is_set() and left != 0:
             data = payload if left is None or left >= self._length else payload[:left]
-            self._conn.write(data)
-            self.moved += len(data)
+            try:
+                self._conn.write(data)
+            except DeadlineExceeded as error:
+                self._moved += error.written
+                raise
+            self._moved += len(data)
             if left is not None:
                 left -= len(data)
-            pace.wait(self.moved)
+            pace.wait(self._moved)
         if not self._stop.is_set():
             self._conn.close_write()
 
     def _receive(self) -> None:
         buffer = memoryview(bytearray(_READ))
         while count := self._conn.readinto(buffer):
-            self.moved += count
+            self._moved += count

@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .usage import Usage
 
 if TYPE_CHECKING:
-    from .datagrams import DatagramReceiver, DatagramSender
-    from .flow import Flow
-
-    Stream = Flow | DatagramSender | DatagramReceiver
+    from .stream import Stream
 
 __all__ = ["Parts"]
 

@@ -10,8 +10,8 @@ from .talk import Violation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .parts import Stream
     from .plan import Plan
+    from .stream import Stream
 
 __all__ = ["Line", "Moment", "Report", "Total", "believed"]
 
