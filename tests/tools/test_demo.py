@@ -205,6 +205,18 @@ def test_an_interrupted_run_leaves_nothing(
     assert {path.name for path in tmp_path.iterdir()} == {"file", "out"}
 
 
+def test_under_sudo_the_trace_comes_into_a_folder_of_root(cli: CLI, tmp_path: Path, file: Path) -> None:
+    users = sum(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines())
+    if os.geteuid() != 0 or users < 65535:
+        pytest.skip("needs root, and somebody else who called sudo")
+    tmp_path.chmod(0o700)
+    sudo = {**os.environ, "SUDO_UID": "65534", "SUDO_GID": "65534", "SUDO_USER": "nobody"}
+    words = ("--file", str(file), "--output", str(tmp_path / "out"))
+    done = cli.run("demo", "--json", *words, env=sudo)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "out").iterdir()} == OUTPUTS
+
+
 def test_sender_and_receiver_keep_no_privilege(cli: CLI, tmp_path: Path, file: Path) -> None:
     mark = uuid.uuid4().hex
     process = cli.start(
@@ -217,7 +229,9 @@ def test_sender_and_receiver_keep_no_privilege(cli: CLI, tmp_path: Path, file: P
         signal.sigtimedwait([], 0.05)
 
 
-def test_an_ordinary_user_runs_it_in_a_user_namespace(cli: CLI, tmp_path: Path, file: Path) -> None:
+@pytest.fixture
+def nobody() -> int:
+    """A user that this process can become, and who can read this tree."""
     if os.geteuid() != 0:
         pytest.skip("the tests run as an ordinary user: all of them show it")
     nobody = 65534
@@ -229,6 +243,12 @@ def test_an_ordinary_user_runs_it_in_a_user_namespace(cli: CLI, tmp_path: Path, 
         ).returncode == 0  # fmt: skip
     if not allowed:
         pytest.skip("this process cannot become nobody, or nobody cannot read this tree")
+    return nobody
+
+
+def test_an_ordinary_user_runs_it_in_a_user_namespace(
+    cli: CLI, tmp_path: Path, file: Path, nobody: int
+) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     for folder in (shared, *tmp_path.parents[:2], tmp_path):
