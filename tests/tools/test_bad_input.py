@@ -91,7 +91,7 @@ def run(host: Host, folder: Path, *words: str, out: str | None = None) -> Ended:
     files = [folder / "stdout", folder / "stderr"]
     for file in files:
         file.write_bytes(b"")
-    status = host.call(_run_here, list(words), out or files[0], files[1], folder, timeout=100)
+    status = host.call(_run_here, list(words), out or files[0], files[1], folder, timeout=300)
     return Ended(status, *(file.read_text() for file in files))
 
 

@@ -41,7 +41,7 @@ def completed_by_bash(path: str, *words: str) -> list[str]:
     )
     done = subprocess.run(
         [bash, "-c", script, "bash", "rawproto", *words],
-        capture_output=True, text=True, timeout=60, env={**os.environ, "PATH": path}, check=True,
+        capture_output=True, text=True, timeout=300, env={**os.environ, "PATH": path}, check=True,
     )  # fmt: skip
     assert done.stderr == ""
     return done.stdout.split()
@@ -77,7 +77,7 @@ def test_scripts_for_other_shells(cli: CLI, tmp_path: Path, shell: str, mark: st
     if program is not None:
         script = tmp_path / "script"
         script.write_bytes(done.stdout)
-        subprocess.run([program, "-n", str(script)], check=True, timeout=60)
+        subprocess.run([program, "-n", str(script)], check=True, timeout=300)
     asked = {"_RAWPROTO_COMPLETE": f"{shell}_complete", "COMP_WORDS": "rawproto pin", "COMP_CWORD": "pin"}
     if shell == "zsh":
         asked["COMP_CWORD"] = "1"

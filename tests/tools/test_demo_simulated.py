@@ -70,7 +70,7 @@ def test_without_any_namespace_it_simulates_and_says_so(cli: CLI, tmp_path: Path
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert "the virtual-time simulator, for there can be no namespaces here" in done.stdout

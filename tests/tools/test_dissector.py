@@ -48,7 +48,7 @@ def tshark(script: Path, capture: Path) -> list[dict[str, list[str]]]:
         "--no-duplicate-keys",
     ]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(script.parent), "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     assert "Lua" not in done.stderr, done.stderr
     return [leaves(item["_source"]["layers"]) for item in json.loads(done.stdout)]
@@ -129,11 +129,11 @@ def test_every_field_of_a_real_connection(lab: Lab, script: Path) -> None:
     # A dialer that comes before the listener is refused: then it comes again.
     for _ in range(100):
         try:
-            assert a.call(send_a_file, f"{b.address()}:1200", 300_000, timeout=60) == b"thanks"
+            assert a.call(send_a_file, f"{b.address()}:1200", 300_000, timeout=300) == b"thanks"
             break
         except ConnectionRefusedError:
             continue
-    server.result(60)
+    server.result(300)
     link.capture(None)
     with PcapngReader(capture) as reader:
         packets = [packet.data[14:] for packet in reader]

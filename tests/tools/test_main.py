@@ -23,7 +23,7 @@ RAWPROTO = [sys.executable, "-c", "from rawproto_tools.main import main; main()"
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*RAWPROTO, *words], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([*RAWPROTO, *words], capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.mark.parametrize("name", sorted(catalogue.TOOLS) or ["none"])

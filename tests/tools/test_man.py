@@ -40,7 +40,7 @@ def test_groff_warns_of_nothing(written: dict[str, Path]) -> None:
     if groff is None:
         pytest.skip("groff is not installed")
     words = [groff, "-man", "-Tutf8", "-wall", "-z", *map(str, written.values())]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=True)
     assert done.stderr == ""
 
 
@@ -50,7 +50,7 @@ def test_man_shows_the_options_and_the_examples(written: dict[str, Path]) -> Non
         pytest.skip("man is not installed")
     done = subprocess.run(
         [man, "--warnings=w", "-l", str(written["rawproto-lab-run"])],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=300, check=True,
         env={**os.environ, "MANWIDTH": "120", "LC_ALL": "C.UTF-8", "MAN_KEEP_FORMATTING": ""},
     )  # fmt: skip
     assert done.stderr == ""

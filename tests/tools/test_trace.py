@@ -202,7 +202,7 @@ def test_a_real_trace_is_written_for_qvis(cli: CLI, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(bytes(300_000))
     words = ("--simulate", "--file", str(file), "--loss", "2%", "--output", str(tmp_path))
-    done = cli.run("demo", *words, timeout=100)
+    done = cli.run("demo", *words)
     assert done.returncode == 0, done.stderr.decode()
     target = tmp_path / "for-qvis.qlog"
     done = cli.run("trace", "--qvis", str(target), str(tmp_path / "connection.qlog"))
