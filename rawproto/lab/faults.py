@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import dataclasses
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -220,9 +219,7 @@ class ImpairedLink(abc.ABC):
 
     def stats(self, toward: Any = None) -> DirectionStats:
         """Counters of one direction, or the sums of both."""
-        parts = [self._stats(direction) for direction in self._directions(toward)]
-        names = [field.name for field in dataclasses.fields(DirectionStats)]
-        return DirectionStats(**{name: sum(getattr(part, name) for part in parts) for name in names})
+        return sum((self._stats(direction) for direction in self._directions(toward)), DirectionStats())
 
     def decisions(self, toward: Any) -> Decisions:
         """What chance decided on the packets toward that host so far; equal seeds give equal decisions."""

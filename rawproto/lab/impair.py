@@ -62,6 +62,10 @@ class DirectionStats:
     waiting: int = 0
     """On the way at the moment of asking."""
 
+    def __add__(self, other: DirectionStats) -> DirectionStats:
+        names = [field.name for field in dataclasses.fields(self)]
+        return DirectionStats(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
     @property
     def dropped(self) -> int:
         """All packets that did not come through, whatever the reason."""

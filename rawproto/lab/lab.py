@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rawproto.errors import LabError
 from rawproto.lab import plan
+from rawproto.lab.between import BetweenLink
 from rawproto.lab.children import Children
 from rawproto.lab.host import Host
 from rawproto.lab.links import LabLink, PlainLink
-from rawproto.lab.relayed import RelayedLink
 from rawproto.lab.router import Router, set_routes
 from rawproto.lab.switch import Switch
 
@@ -121,8 +121,10 @@ class Lab:
             b_addresses: the same for ``b``'s end.
             device_mtu: MTU of the two interfaces in bytes; by default 1500, or ``mtu`` where that is more.
             seed: of all chance on this link; equal seeds make the same decisions. A new one when not given.
-            relay: put the relay between the two. By default it is, unless neither an impairment nor a seed is
-                named: a bare veth pair suffices then, and is faster. ``link.means`` says which it is.
+            relay: True puts the relay between the two, False never does. By default it is there when it is needed:
+                without an impairment and a seed a bare veth pair suffices, and for ``rate``, ``limit`` and ``up`` alone
+                the kernel's token bucket, where this kernel has it and the lab captures nothing. What is asked later
+                and needs the relay brings it in. ``link.means`` says which it is: "veth", "tbf" or "relay".
             forward: impairments of the packets from ``a`` to ``b`` only.
             backward: impairments of the packets from ``b`` to ``a`` only.
             impairments: of both directions: ``delay``, ``loss``, ``rate`` and the other words of
@@ -130,31 +132,29 @@ class Lab:
 
         Raises:
             ConfigError: an unknown impairment, or a value out of range.
+            LabError: ``relay=False``, and the kernel alone cannot do what is asked.
         """
         if self._closed:
             raise LabError(f"{self.name} is closed")
         mtu = max(1500, impairments.get("mtu") or 0) if device_mtu is None else device_mtu
         number = len(self._links)
-        asked = bool(impairments or forward or backward) or seed is not None
         link: LabLink
-        if relay or (relay is None and asked):
-            link = RelayedLink(
+        ends: dict[str, Any] = {"a_addresses": a_addresses, "b_addresses": b_addresses, "device_mtu": mtu}
+        if not relay and seed is None and not (impairments or forward or backward):
+            link = PlainLink(number, a, b, **ends)
+        else:
+            link = BetweenLink(
                 number,
                 a,
                 b,
-                a_addresses=a_addresses,
-                b_addresses=b_addresses,
-                device_mtu=mtu,
                 seed=seed,
+                relay=True if relay is None and self._captures is not None else relay,
                 words=impairments,
                 forward=forward,
                 backward=backward,
                 children=self._children,
+                **ends,
             )
-        elif asked:
-            raise LabError("a link with impairments or a seed needs the relay: leave relay=False out")
-        else:
-            link = PlainLink(number, a, b, a_addresses=a_addresses, b_addresses=b_addresses, device_mtu=mtu)
         self._links.append(link)
         if self._captures is not None and link.means == "relay":
             path = self._captures / f"{len(self._links)}-{a.name}-{b.name}.pcapng"

@@ -1,6 +1,6 @@
 """The relay: the process between the two ends of a link that loses, delays and damages.
 
-Started by :class:`rawproto.lab.relayed.RelayedLink` as a program of its own in a namespace of its own, with the two
+Started by :class:`rawproto.lab.process.RelayProcess` as a program of its own in a namespace of its own, with the two
 inner ends of the cables as its only interfaces. It ends when told to, or when its parent is gone.
 """
 
@@ -165,6 +165,8 @@ def main(arguments: list[str]) -> None:
     except PermissionError:
         pass  # an ordinary user's relay shares the processor with the traffic it carries
     control, questions = (Connection(int(descriptor)) for descriptor in arguments)
+    # From the setup on packets are taken in, and whoever did that until then waits for no start of an interpreter.
+    control.send("here")
     relay = Relay(control.recv(), control, questions)
     # What lives long is left alone, and packets make no cycles.
     gc.freeze()
