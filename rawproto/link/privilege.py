@@ -32,8 +32,10 @@ _WAYS: Final = (
     --inh-caps=+{short} --ambient-caps=+{short} COMMAND""",
     """work in a network namespace of your own user namespace, where you have every capability:
     unshare --user --map-root-user --net COMMAND, or rawproto.Lab in a program""",
-    """let a privileged broker open the socket, lock its filter and pass it on:
-    sudo python -m rawproto.link.broker --help""",
+)
+_BROKER: Final = (
+    "let a privileged broker open the socket, lock its filter and pass it on: "
+    "sudo python -m rawproto.link.broker --help"
 )
 
 helpers: Final[dict[int, Callable[[Callable[[], None]], None]]] = {}
@@ -57,7 +59,8 @@ def ways_to(capability: str) -> tuple[str, ...]:
         "short": capability.lower().removeprefix("cap_"),
         "python": f"python{sys.version_info.major}.{sys.version_info.minor}",
     }
-    return tuple(" ".join(way.format(**names).split()) for way in _WAYS)
+    ways = tuple(" ".join(way.format(**names).split()) for way in _WAYS)
+    return (*ways, _BROKER) if capability == "CAP_NET_RAW" else ways
 
 
 def has_capability(name: str) -> bool:
