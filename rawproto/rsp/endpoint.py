@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from rawproto.errors import ConfigError
 from rawproto.protocol import Protocol
 from rawproto.rsp.arrivals import Arrivals
 from rawproto.rsp.config import RSPConfig
@@ -133,16 +134,18 @@ class Endpoint(Protocol):
 
         Args:
             port: 0 to 65535.
-            backlog: most connections that may wait to be accepted.
+            backlog: most connections that may wait to be accepted; with 0 nobody gets in.
             admit: asked with the dialer's link address before anything is kept for it.
             now: the clock's time, ns.
 
         Raises:
-            ConfigError: a port out of range.
+            ConfigError: a port out of range, or a backlog below 0.
             OpError: the port is taken.
         """
         if port:
             check_port(port)
+        if backlog < 0:
+            raise ConfigError(f"backlog must be 0 or more, not {backlog}")
         taken = self._ports.take(port, "listen")
         listener = Listener(taken, backlog, self.config.backlog_share, admit, self._forget_listener)
         self._strangers.listeners[taken] = listener

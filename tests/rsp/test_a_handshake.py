@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from rawproto.errors import ConnectionRefused
+from rawproto.errors import ConfigError, ConnectionRefused
 from rawproto.protocol import MILLISECOND, SECOND
 from rawproto.rsp import integrity
 from rawproto.rsp.handshake import MIN_DATAGRAM, Terms, hello_packet
@@ -320,6 +320,12 @@ class TestA12Backlog:
         p.run(lambda: client.closed)
         assert isinstance(client.error, TimeoutError)
         assert p.b.connections == []
+
+    def test_a_backlog_below_nothing_is_refused_in_words(self, pair):
+        p = pair()
+        with pytest.raises(ConfigError, match="backlog must be 0 or more, not -1"):
+            p.listen(backlog=-1)
+        p.listen()  # the port is free still
 
 
 @pytest.mark.parametrize("offered", [0, 1, 8, 48, MIN_DATAGRAM - 1, 65535])
