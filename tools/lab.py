@@ -40,8 +40,10 @@ A net.toml:
   loss = 0.01
 """
 
-FINISH_SECONDS = 5.0
-"""How long programs beside may work on what they have got, when the command has ended."""
+QUIET_SECONDS = 10.0
+"""How long is waited for programs beside to have nothing to do: before the command, and behind it."""
+LOOKS = 3
+"""Looks at them, some milliseconds apart, that find all of them asleep."""
 
 # What there is without a file.
 TWO_HOSTS = '[[link]]\nends = ["a", "b"]\n'
@@ -139,12 +141,15 @@ def _in_lab(
             _start(
                 hosts[place], _filled(shlex.split(line), hosts), surroundings, stdout=2 if as_json else None
             )
+        if beside:
+            _wait_until_quiet(hosts)  # a server that sleeps has begun to listen
         began = time.monotonic()
         process = _start(
             hosts[on], _filled(words, hosts), surroundings, **(_CAPTURED if as_json else {"stdin": None})
         )
         out, err = process.communicate()
-        _let_finish(hosts)
+        if beside:
+            _wait_until_quiet(hosts)  # what they have got they may work off: they are ended next
         document: dict[str, Any] = {
             "host": on,
             "command": process.args,
@@ -233,11 +238,12 @@ def _start(
         raise Failure(f"{words[0]}: {'no such program' if nowhere else error.strerror}", USAGE) from error
 
 
-def _let_finish(hosts: dict[str, Host]) -> None:
-    """Wait while a program on the hosts still works on what came, but not for long: all of them are ended next."""
+def _wait_until_quiet(hosts: dict[str, Host]) -> None:
+    """Wait until every program on the hosts waits for something itself, but not for long: some never do."""
     places = {os.fstat(host.namespace.fileno()).st_ino for host in hosts.values()}
-    end = time.monotonic() + FINISH_SECONDS
-    while any(_works(process, places) for process in Path("/proc").glob("[0-9]*")) and time.monotonic() < end:
+    end, looks = time.monotonic() + QUIET_SECONDS, 0
+    while looks < LOOKS and time.monotonic() < end:
+        looks = 0 if any(_works(process, places) for process in Path("/proc").glob("[0-9]*")) else looks + 1
         time.sleep(0.005)
 
 

@@ -111,19 +111,17 @@ def test_what_runs_beside_is_reached_and_ends_with_the_lab(cli: CLI, net: str, t
 
 
 @netns
-def test_what_runs_beside_ends_what_it_is_at(cli: CLI, net: str) -> None:
+def test_what_runs_beside_is_waited_for_before_the_command_and_behind_it(cli: CLI, net: str) -> None:
     server = (
-        "import os, socket; s = socket.create_server(('{a}', 7)); c, _ = s.accept(); pid = c.recv(100).decode()\n"
+        "import os, socket; sum(range(8_000_000))\n"
+        "s = socket.create_server(('{a}', 7)); c, _ = s.accept(); pid = c.recv(100).decode()\n"
         "c.sendall(b'served')\n"
         "while os.path.exists('/proc/' + pid): pass\n"
         "print(sum(range(8_000_000)), flush=True); s.accept()"
     )
     client = (
-        "import os, socket, sys, time\n"
-        "while True:\n"
-        "    try: c = socket.create_connection((sys.argv[1], 7)); break\n"
-        "    except ConnectionRefusedError: time.sleep(0.01)\n"
-        "c.sendall(str(os.getpid()).encode()); c.recv(100)"
+        "import os, socket, sys\n"
+        "c = socket.create_connection((sys.argv[1], 7)); c.sendall(str(os.getpid()).encode()); c.recv(100)"
     )
     beside = f'{sys.executable} -c "{server}"'
     done = cli.run("lab", "run", net, "--with", "a", beside, "--", sys.executable, "-c", client, "{a}")
