@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import TYPE_CHECKING
 
 from rawproto.errors import UnexpectedEOF
@@ -202,14 +200,8 @@ class AsyncConn(StreamFront[AsyncSide], AsyncClosable):
             elif side.expired:
                 raise self._late(op)
             else:
-                await self._wait_for_step(self._reader if want == "read" else self._writer, side)
+                other = self._reader if want == "read" else self._writer
+                limit = self._handshake_limit
+                await other.wait(limit if side.deadline is None else min(limit, side.deadline))
                 if self._closed:
                     raise self._closed_error(op)
-
-    async def _wait_for_step(self, other: AsyncSide, side: AsyncSide) -> None:
-        limit = self._handshake_limit if side.deadline is None else min(self._handshake_limit, side.deadline)
-        timer = asyncio.get_running_loop().call_later(max(limit - time.monotonic_ns(), 0) / 1e9, other.wake)
-        try:
-            await other.wait()
-        finally:
-            timer.cancel()

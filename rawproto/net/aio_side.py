@@ -28,16 +28,17 @@ class AsyncSide:
         self.deadline = deadline
         self.wake()
 
-    async def wait(self) -> None:
-        """Wait until another try is worth it, :meth:`wake` was called or the deadline passed.
+    async def wait(self, limit: int | None = None) -> None:
+        """Wait until another try is worth it, :meth:`wake` was called or the deadline (``limit``, if given) passed.
 
         Only readiness is waited for: a cancelled wait has taken no bytes.
         """
         future = self._loop.create_future()
         self._waiting.add(future)
         timer = None
-        if self.deadline is not None:
-            delay = max(self.deadline - time.monotonic_ns(), 0) / 1e9
+        until = self.deadline if limit is None else limit
+        if until is not None:
+            delay = max(until - time.monotonic_ns(), 0) / 1e9
             timer = self._loop.call_later(delay, self.wake)
         self._arm()
         try:

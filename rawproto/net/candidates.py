@@ -40,7 +40,9 @@ def candidates(
         found = [_reachable(network, endpoint) for endpoint in found]
     suitable = [endpoint for endpoint in found if _suits(network, endpoint)]
     if not suitable:
-        raise AddrError(f"no address of the family of {network.name}", str(address))
+        raise AddrError(
+            f"{network.name} takes IPv{network.version} addresses, and here is none", str(address)
+        )
     return suitable
 
 

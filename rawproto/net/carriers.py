@@ -15,18 +15,7 @@ if TYPE_CHECKING:
     from rawproto.net.networks import Network
     from rawproto.rsp.config import RSPConfig
 
-__all__ = ["checked_config", "dial_source", "link_address", "local_address", "open_link", "overhead"]
-
-
-def checked_config(config: Any) -> RSPConfig:
-    """``config``, or the default one for None."""
-    from rawproto.rsp.config import RSPConfig
-
-    if config is None:
-        return RSPConfig()
-    if not isinstance(config, RSPConfig):
-        raise ConfigError(f"config is an RSPConfig, not {type(config).__name__}")
-    return config
+__all__ = ["dial_source", "link_address", "local_address", "open_link", "overhead"]
 
 
 def open_link(network: Network, version: int, local: PortAddr | None, config: RSPConfig) -> Link:

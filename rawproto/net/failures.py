@@ -39,9 +39,11 @@ _BUILTINS: tuple[tuple[type[OSError], type[OpError]], ...] = (
     (ConnectionAbortedError, ConnectionAborted),
 )
 
-
 _INNER_OPS = ("", "bind", "open")
 """Operations that callers of dial and listen did not ask for by name."""
+
+UNPRIVILEGED_PORT = 1024
+"""The first port that needs no privilege to be bound (ip_unprivileged_port_start, unless it was changed)."""
 
 
 def raise_op_error(
@@ -60,10 +62,10 @@ def raise_op_error(
 
 def _as_op_error(error: OSError, op: str, network: str, local: Any | None, remote: Any | None) -> OSError:
     kind: type[OpError]
+    if error.errno == errno.EACCES and 0 < getattr(local, "port", 0) < UNPRIVILEGED_PORT:
+        return _privilege(op, network, local)
     if isinstance(error, OpError):
         kind = type(error)
-    elif op in ("dial", "listen") and error.errno in (errno.EACCES, errno.EPERM):
-        return _privilege(op, network, local)
     elif op == "dial" and (error.errno == errno.ETIMEDOUT or isinstance(error, TimeoutError)):
         kind = DeadlineExceeded
     else:
@@ -83,18 +85,12 @@ def _reason(error: OSError) -> str:
     return str(error) or type(error).__name__
 
 
-def _privilege(op: str, network: str, local: Any | None) -> PrivilegeError:
-    if network.startswith("tcp") or "udp" in network:
-        return PrivilegeError(
-            f"{op} {network} {local}",
-            "CAP_NET_BIND_SERVICE",
-            ("choose a port from 1024 on", "run with the capability: setcap cap_net_bind_service+ep"),
-        )
-    return PrivilegeError(
-        f"{op} {network}",
-        "CAP_NET_RAW",
-        ("run as root", "use a user namespace: unshare -Urn", "use the same protocol inside UDP: rsp+udp"),
-    )
+def _privilege(op: str, network: str, local: Any) -> PrivilegeError:
+    from rawproto.link.privilege import ways_to
+
+    capability = "CAP_NET_BIND_SERVICE"
+    ways = (f"choose a port from {UNPRIVILEGED_PORT} on", *ways_to(capability))
+    return PrivilegeError(f"{op} {network} {local}", capability, ways)
 
 
 def closed(

@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from rawproto.net.log import logger
-from rawproto.net.tls import checked_context, server_stream
+from rawproto.net.tls import server_stream
 
 if TYPE_CHECKING:
     import ssl
@@ -29,7 +29,6 @@ LIMIT = 64
 
 def securing(plain: Callable[[Stream], Conn], context: ssl.SSLContext) -> Callable[[Stream], Conn]:
     """``plain`` with TLS put on the connections that it makes."""
-    checked_context(context)
     free = threading.BoundedSemaphore(LIMIT)
 
     def run(conn: Conn) -> None:
@@ -54,7 +53,6 @@ def async_securing(
     plain: Callable[[Stream], AsyncConn], context: ssl.SSLContext
 ) -> Callable[[Stream], AsyncConn]:
     """As :func:`securing`, in the running event loop."""
-    checked_context(context)
     tasks: set[asyncio.Task[None]] = set()
 
     async def run(conn: AsyncConn) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rawproto.net.conn import Conn
     from rawproto.net.lookups import Lookups
     from rawproto.net.networks import Network
+    from rawproto.rsp.config import RSPConfig
 
 __all__ = ["DialPlan", "ListenPlan", "dial_plan", "listen_plan"]
 
@@ -44,7 +45,7 @@ class DialPlan:
         stop: when the time is up (``time.monotonic``), or None.
         tls: a client context, True for the default one, None for no TLS.
         hostname: the name to ask for in TLS.
-        config: an RSPConfig, or None.
+        config: of RSP; None is the default one.
     """
 
     network: Network
@@ -53,7 +54,7 @@ class DialPlan:
     stop: float | None
     tls: ssl.SSLContext | bool | None
     hostname: str
-    config: Any
+    config: RSPConfig | None
 
     def share(self, index: int) -> float | None:
         """Seconds for target ``index``, as Go divides a dial's timeout among those that are left.
@@ -118,7 +119,7 @@ class ListenPlan:
         backlog: connections that may wait to be accepted.
         permits: asked about each peer's endpoint; None when everybody may come.
         tls: a server context, or None.
-        config: an RSPConfig, or None.
+        config: of RSP; None is the default one.
     """
 
     network: Network
@@ -126,7 +127,7 @@ class ListenPlan:
     backlog: int
     permits: Callable[[Any], bool] | None
     tls: ssl.SSLContext | None
-    config: Any
+    config: RSPConfig | None
 
     def opened(self, over_tcp: Callable[[TCPAcceptor], L], over_rsp: Callable[[ListenPlan], L]) -> L:
         """The listener that ``over_tcp`` makes of an acceptor, or ``over_rsp`` of this plan."""
@@ -158,9 +159,14 @@ def listen_plan(
 
 
 def _check_options(network: Network, tls: object | None, config: Any) -> None:
-    """Refuse, before anything is opened, what cannot be a TLS context, and a config where it means nothing."""
-    if config is not None and network.transport == "tcp":
-        raise ConfigError(f"config is for RSP: {network.name} has nothing to configure")
+    """Refuse, before anything is looked up, what cannot be a TLS context or a configuration here."""
+    if config is not None:
+        from rawproto.rsp.config import RSPConfig
+
+        if network.transport == "tcp":
+            raise ConfigError(f"config is for RSP: {network.name} has nothing to configure")
+        if not isinstance(config, RSPConfig):
+            raise ConfigError(f"config is an RSPConfig, not {type(config).__name__}")
     if tls is not None:
         from rawproto.net.tls import checked_context
 

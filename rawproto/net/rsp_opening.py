@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rawproto.addr.endpoints import RSPAddr
 from rawproto.errors import OpError
 from rawproto.net.candidates import version_of
-from rawproto.net.carriers import checked_config, dial_source, link_address, local_address
+from rawproto.net.carriers import dial_source, link_address, local_address
 from rawproto.net.rsp_stream import RSPAcceptor, RSPStream
+from rawproto.rsp.config import RSPConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ def connecting(
     registry: Registry[D], plan: DialPlan, remote: PortAddr, owner: Any = None
 ) -> tuple[D, RSPStream]:
     """A stream whose handshake with ``remote`` has begun, and its driver; ``owner`` as of :meth:`Registry.claim`."""
-    network, settings = plan.network, checked_config(plan.config)
+    network, settings = plan.network, plan.config or RSPConfig()
     source = dial_source(network, plan.source, remote, settings)
     version = version_of(remote.ip)
     driver = registry.claim(network, version, source, settings, listening=False, owner=owner)
@@ -49,7 +50,7 @@ def connecting(
 
 def listening(registry: Registry[D], plan: ListenPlan, owner: Any = None) -> tuple[D, RSPAcceptor]:
     """An acceptor that takes connections in, and its driver."""
-    network, local, settings = plan.network, plan.local, checked_config(plan.config)
+    network, local, settings = plan.network, plan.local, plan.config or RSPConfig()
     version = network.version or (4 if local.ip is None else version_of(local.ip))
     driver = registry.claim(network, version, local, settings, listening=True, owner=owner)
     try:

@@ -91,33 +91,34 @@ class RSPStream(Stream):
         """See :meth:`Stream.try_read`."""
         driver, core = self._driver, self._core
         with driver.lock:
-            if core.readable and driver.broken is None:
-                now = time.monotonic_ns()
-                data = core.read(n, now)
-                if driver.endpoint.busy:
-                    driver.commanded(now)
-                return data
-            if core.at_eof:
-                return b""
-            if self.over():
-                self._raise()
-            return None
+            if not self._has_bytes():
+                return b"" if core.at_eof else None
+            now = time.monotonic_ns()
+            data = core.read(n, now)
+            if driver.endpoint.busy:
+                driver.commanded(now)
+            return data
 
     def try_readinto(self, view: memoryview) -> int | None:
         """See :meth:`Stream.try_readinto`."""
         driver, core = self._driver, self._core
         with driver.lock:
-            if core.readable and driver.broken is None:
-                now = time.monotonic_ns()
-                count = core.readinto(view, now)
-                if driver.endpoint.busy:
-                    driver.commanded(now)
-                return count
-            if core.at_eof:
-                return 0
-            if self.over():
-                self._raise()
-            return None
+            if not self._has_bytes():
+                return 0 if core.at_eof else None
+            now = time.monotonic_ns()
+            count = core.readinto(view, now)
+            if driver.endpoint.busy:
+                driver.commanded(now)
+            return count
+
+    def _has_bytes(self) -> bool:
+        """Whether there is something to read; raises where there never will be, not even the end."""
+        core = self._core
+        if core.readable and self._driver.broken is None:
+            return True
+        if not core.at_eof and self.over():
+            self._raise()
+        return False
 
     def try_write(self, data: bytes | memoryview) -> int:
         """See :meth:`Stream.try_write`."""

@@ -32,15 +32,12 @@ class Side(abc.ABC):
         self.deadline: int | None = None
         """When operations end (``time.monotonic_ns``), as the application wants it."""
         self.limit: int | None = None
-        """A further limit of the step that is being waited for (a handshake)."""
+        """When to stop waiting for a step of somebody else's (a handshake); the deadline is then not asked."""
 
     @property
     def until(self) -> int | None:
         """When to stop waiting."""
-        deadline, limit = self.deadline, self.limit
-        if limit is None or (deadline is not None and deadline < limit):
-            return deadline
-        return limit
+        return self.deadline if self.limit is None else self.limit
 
     @property
     def expired(self) -> bool:

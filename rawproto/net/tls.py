@@ -69,7 +69,8 @@ class TLSStream(Stream):
                 self._incoming, self._outgoing, server_side=server_side, server_hostname=hostname
             )
         except (ssl.SSLError, ValueError) as error:
-            raise TLSError(str(error)) from error
+            ends = {"network": self.network, "local": self.local_addr, "remote": self.remote_addr}
+            raise TLSError(str(error), op="handshake", **ends) from error
         self._lock = threading.Lock()
         self._sending = threading.Lock()
         self._unsent = memoryview(b"")

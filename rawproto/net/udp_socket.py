@@ -73,8 +73,7 @@ def udp_socket(network: Network, local: PortAddr | None, remote: PortAddr | None
     version = network.version or version_of(ip)
     sock = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
     try:
-        if version == 6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        _prepare(sock, v6only=True)
         if local is not None:
             sock.bind(local.sockaddr(version))
         if remote is not None:
@@ -93,10 +92,16 @@ def _dual_stack(local: PortAddr | None) -> socket.socket:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     version = 6 if sock.family == socket.AF_INET6 else 4
     try:
-        if version == 6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        _prepare(sock, v6only=False)
         sock.bind(address.sockaddr(version))
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _prepare(sock: socket.socket, *, v6only: bool) -> None:
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
+    # As in Go: the kernel would refuse broadcast addresses as if a privilege were missing.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)

@@ -84,6 +84,13 @@ def test_udp_errors_say_what_was_done_where():
             client.read()
 
 
+def test_a_broadcast_is_sent_without_asking_for_leave():
+    with listen("udp4", ":0") as server, dial("udp4", f"127.255.255.255:{server.local_addr.port}") as client:
+        client.write(b"to all")
+        server.set_deadline(30)
+        assert server.read_from() == (b"to all", client.local_addr)
+
+
 def test_closing_wakes_a_reader():
     server = listen("udp4", "127.0.0.1:0")
     caught = []

@@ -1,5 +1,6 @@
 """TLS on connections: what the one conformance suite does not ask."""
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -9,6 +10,7 @@ import pytest
 import trustme
 
 import rawproto
+from rawproto import aio
 from rawproto.net import tls as layer
 from rawproto.net.stats import ConnStats
 from rawproto.net.stream import Stream
@@ -133,6 +135,44 @@ class TestIdentity:
     def test_tls_must_be_a_context(self, network):
         with pytest.raises(rawproto.ConfigError):
             rawproto.listen(network, "127.0.0.1:0", tls="please")
+
+
+def faces(context):
+    """A server's connection of each face, over TCP, whose peer never says anything, and how to write."""
+    with rawproto.listen("tcp4", "127.0.0.1:0") as listener, rawproto.dial("tcp4", listener.addr):
+        conn = listener.accept().over(lambda below: layer.server_stream(below, context))
+        yield conn, conn.write
+        conn.abort()
+    loop = asyncio.new_event_loop()
+    listener = loop.run_until_complete(aio.listen("tcp4", "127.0.0.1:0"))
+    with rawproto.dial("tcp4", listener.addr):
+        conn = loop.run_until_complete(listener.accept())
+        conn = conn.over(lambda below: layer.server_stream(below, context))
+        yield conn, lambda data: loop.run_until_complete(conn.write(data))
+        conn.abort()
+    loop.run_until_complete(listener.close())
+    loop.close()
+
+
+class TestHandshake:
+    def test_a_writer_in_it_sleeps_though_the_read_deadline_has_passed(self, contexts):
+        """It waits for the peer's bytes, and until its own deadline."""
+        for conn, write in faces(contexts[0]):
+            steps = []
+            go_on = conn._below.handshake
+            conn._below.handshake = lambda steps=steps, go_on=go_on: steps.append(1) or go_on()
+            conn.set_read_deadline(0)
+            conn.set_write_deadline(0.2)
+            with pytest.raises(rawproto.DeadlineExceeded, match="write tcp4"):
+                write(b"x")
+            assert 0 < len(steps) < 10
+
+    def test_a_name_that_cannot_be_asked_for_is_refused_with_the_addresses(self, contexts):
+        with rawproto.listen("tcp4", "127.0.0.1:0") as listener:
+            with pytest.raises(rawproto.TLSError) as caught:
+                rawproto.dial("tcp4", listener.addr, tls=contexts[1], server_hostname=".org")
+            assert caught.value.remote == listener.addr
+            assert str(caught.value).startswith("handshake tcp4 127.0.0.1:")
 
 
 class TestEnd:
