@@ -208,7 +208,6 @@ class RSPAcceptor(Acceptor):
         self._driver = driver
         self._core = core
         self._local_for = local_for
-        self._closing_gently = False
         self.notify: Callable[[], None] = _nothing
         driver.watch(core, lambda: self.notify())
 

@@ -214,7 +214,8 @@ class TestSignals:
             listener = rawproto.listen("{NETWORK}", "127.0.0.1:0")
             signal.signal(signal.SIGTERM, lambda *_: listener.close())
             def kill():
-                time.sleep(0.2)
+                while not listener._side.polling:
+                    time.sleep(0.01)
                 os.kill(os.getpid(), signal.SIGTERM)
             try:
                 threading.Thread(target=kill).start()
@@ -230,7 +231,8 @@ class TestSignals:
             listener = rawproto.listen("{NETWORK}", "127.0.0.1:0")
             conn = rawproto.dial("{NETWORK}", listener.addr, timeout=100)
             def kill():
-                time.sleep(0.2)
+                while not conn._reader.polling:
+                    time.sleep(0.01)
                 os.kill(os.getpid(), signal.SIGINT)
             try:
                 threading.Thread(target=kill).start()

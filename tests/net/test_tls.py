@@ -165,7 +165,7 @@ class TestHandshake:
             conn.set_write_deadline(0.2)
             with pytest.raises(rawproto.DeadlineExceeded, match="write tcp4"):
                 write(b"x")
-            assert 0 < len(steps) < 10
+            assert len(steps) < 10
 
     def test_a_name_that_cannot_be_asked_for_is_refused_with_the_addresses(self, contexts):
         with rawproto.listen("tcp4", "127.0.0.1:0") as listener:
