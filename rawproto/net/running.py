@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from rawproto.errors import ClosedError
 from rawproto.net.poller import POLLIN, POLLOUT, Poller
-from rawproto.net.pump import Pump
-from rawproto.net.side import deadline_after
+from rawproto.net.rounds import LOOK, Rounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,9 +15,6 @@ if TYPE_CHECKING:
     from rawproto.protocol import Protocol
 
 __all__ = ["run"]
-
-_LOOK = 100_000_000
-"""Nanoseconds after which a sleeping run looks whether its link was closed by another thread."""
 
 
 def run(
@@ -44,36 +39,15 @@ def run(
     Returns:
         The event for which ``on_event`` had a true result, else None.
     """
-    pump = Pump(protocol, link)
-    stop = deadline_after(timeout)
+    rounds = Rounds(protocol, link, on_event, until, timeout)
     poller = Poller(link.fileno())
     events = 0
     try:
-        while link.fileno() >= 0:
-            now = time.monotonic_ns()
-            pump.turn(events, now)
-            found = drain_events(protocol, on_event)
-            if found is not None:
-                # What the last event asked for is still sent.
-                pump.transmit(time.monotonic_ns())
-                return found[0]
-            pump.transmit(time.monotonic_ns())
-            now = time.monotonic_ns()
-            if (until is not None and until()) or (stop is not None and now >= stop):
-                return None
-            poller.watch(POLLIN | POLLOUT if pump.blocked else POLLIN)
-            times = [at - now for at in (pump.wait_until(), stop) if at is not None]
-            events = poller.wait(max(min([*times, _LOOK]), 0))
+        while rounds.go_on(events):
+            poller.watch(POLLIN | POLLOUT if rounds.blocked else POLLIN)
+            events = poller.wait(rounds.pause(LOOK))
     except ClosedError:
         pass
     finally:
         poller.close()
-    return None
-
-
-def drain_events(protocol: Protocol, on_event: Callable[[Any], object] | None) -> tuple[Any] | None:
-    """Give the protocol's events to ``on_event``; the one that it had a true result for, in a tuple."""
-    while (event := protocol.poll_event()) is not None:
-        if on_event is not None and on_event(event):
-            return (event,)
-    return None
+    return rounds.result

@@ -81,7 +81,7 @@ class DriverSide(Side):
 
 
 class ThreadDriver(Driver):
-    """See the module's text."""
+    """Runs an endpoint in the threads that wait for it, and in one of its own; see the module's text."""
 
     def __init__(self, endpoint: Endpoint, link: Link, on_stop: Callable[[ThreadDriver], None]) -> None:
         super().__init__(endpoint, link)
