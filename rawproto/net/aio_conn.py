@@ -76,12 +76,8 @@ class AsyncConn(StreamFront[AsyncSide], AsyncClosable):
                     raise UnexpectedEOF(f"the stream ended after {done} of {n} bytes")
                 done += count
             return bytes(data)
-        except UnexpectedEOF as error:
-            error.partial = bytes(view[:done])
-            self._fail(error, "read")
         except OSError as error:
-            self._put_back(view[:done])
-            self._fail(error, "read")
+            self._fell_short(error, view[:done])
         except BaseException:
             self._put_back(view[:done])
             raise

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
-from rawproto.errors import TLSError
+from rawproto.errors import TLSError, UnexpectedEOF
 from rawproto.net.front import Front, S
 from rawproto.net.stream import READ_SIZE, Stream
 
@@ -63,6 +63,14 @@ class StreamFront(Front[Stream, S]):
     def _put_back(self, data: memoryview) -> None:
         """The bytes of a read that did not get all it wanted: the next one begins with them."""
         self._held = bytes(data) + self._held
+
+    def _fell_short(self, error: OSError, had: memoryview) -> NoReturn:
+        """Raise ``error``, which ended a read that had got some bytes: the next one has them, if there is one."""
+        if isinstance(error, UnexpectedEOF):
+            error.partial = bytes(had)
+        else:
+            self._put_back(had)
+        self._fail(error, "read")
 
     def _next_step(self) -> Literal["read", "write"] | None:
         """Go on with the TLS handshake: what it waits for, or None. A failed one fails again with the same words."""

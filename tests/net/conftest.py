@@ -16,7 +16,21 @@ import rawproto
 from rawproto import aio
 
 
-class Blocking:
+class Harness:
+    """A network through one face: ``listen``, ``accept`` and ``dial`` are the face's."""
+
+    def pair(self, **options):
+        """A connected pair: (dialled, accepted), both with a deadline, so that nothing hangs."""
+        listener = self.listen(**options)
+        with spawned(self.accept, listener) as accepted:
+            client = self.dial(listener.addr)
+        server = accepted.result()
+        for conn in (client, server):
+            conn.set_deadline(30)
+        return client, server
+
+
+class Blocking(Harness):
     """The blocking face."""
 
     def __init__(self, network, tls=None):
@@ -38,16 +52,6 @@ class Blocking:
 
     def accept(self, listener):
         return self._stack.enter_context(listener.accept())
-
-    def pair(self, **options):
-        """A connected pair: (dialled, accepted), both with a deadline, so that nothing hangs."""
-        listener = self.listen(**options)
-        with spawned(self.accept, listener) as accepted:
-            client = self.dial(listener.addr)
-        server = accepted.result()
-        for conn in (client, server):
-            conn.set_deadline(30)
-        return client, server
 
     def close(self):
         self._stack.close()
@@ -124,7 +128,7 @@ class Bridge:
                 return
 
 
-class Async:
+class Async(Harness):
     """The asyncio face, seen through :class:`Bridge` so that one suite serves both."""
 
     def __init__(self, network, tls=None):
@@ -155,15 +159,6 @@ class Async:
 
     def accept(self, listener):
         return self.wrap(listener.accept())
-
-    def pair(self, **options):
-        listener = self.listen(**options)
-        with spawned(self.accept, listener) as accepted:
-            client = self.dial(listener.addr)
-        server = accepted.result()
-        for conn in (client, server):
-            conn.set_deadline(30)
-        return client, server
 
     def close(self):
         for bridge in reversed(self._open):
