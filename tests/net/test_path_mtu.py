@@ -47,7 +47,7 @@ def connected(spawn):
             listener = rawproto.listen(network, address(b, network), config=config)
         with listener, spawn(receive, listener, size):
             with a:
-                conn = rawproto.dial(network, listener.addr, timeout=20, config=config)
+                conn = rawproto.dial(network, listener.addr, timeout=100, config=config)
             with conn:
                 conn.set_deadline(60)
                 use(conn)

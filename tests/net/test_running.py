@@ -40,10 +40,10 @@ def test_a_protocol_runs_until_its_event_says_so():
             target=rawproto.run, args=(Echo(), other), kwargs={"timeout": 20}, daemon=True
         )
         server.start()
-        answer = rawproto.run(Asker(other.local_addr), one, on_event=lambda event: True, timeout=20)
+        answer = rawproto.run(Asker(other.local_addr), one, on_event=lambda event: True, timeout=100)
         assert answer == b"question 1"
         other.close()
-        server.join(10)
+        server.join(100)
         assert not server.is_alive()
 
 
@@ -51,7 +51,7 @@ def test_a_timer_runs_though_nothing_arrives():
     one, other = MemoryLink.pair()
     with one, other:
         asker = Asker(other.local_addr)
-        rawproto.run(asker, one, until=lambda: asker.asked >= 3, timeout=20)
+        rawproto.run(asker, one, until=lambda: asker.asked >= 3, timeout=100)
         assert asker.asked == 3
         assert sum(len(batch) for batch in other.receive()) == 3
 
@@ -66,12 +66,12 @@ def test_a_reply_to_the_last_datagram_is_still_sent():
     one, other = MemoryLink.pair()
     with one, other:
         asker = Asker(other.local_addr)
-        rawproto.run(asker, one, until=lambda: asker.asked, timeout=20)
-        assert rawproto.run(Echo(), other, on_event=lambda event: event, timeout=20) == (
+        rawproto.run(asker, one, until=lambda: asker.asked, timeout=100)
+        assert rawproto.run(Echo(), other, on_event=lambda event: event, timeout=100) == (
             "echoed",
             b"question 1",
         )
-        assert rawproto.run(asker, one, on_event=lambda event: True, timeout=20) == b"question 1"
+        assert rawproto.run(asker, one, on_event=lambda event: True, timeout=100) == b"question 1"
 
 
 def test_on_udp():
@@ -83,15 +83,15 @@ def test_on_udp():
             target=rawproto.run, args=(Echo(), there), kwargs={"on_event": lambda event: True}, daemon=True
         ).start()
         asker = Asker(there.local_addr)
-        assert rawproto.run(asker, here, on_event=lambda event: True, timeout=20).startswith(b"question")
+        assert rawproto.run(asker, here, on_event=lambda event: True, timeout=100).startswith(b"question")
 
 
 def test_in_an_event_loop():
     async def main():
         one, other = MemoryLink.pair()
         with one, other:
-            server = asyncio.create_task(aio.run(Echo(), other, timeout=20))
-            answer = await aio.run(Asker(other.local_addr), one, on_event=lambda event: True, timeout=20)
+            server = asyncio.create_task(aio.run(Echo(), other, timeout=100))
+            answer = await aio.run(Asker(other.local_addr), one, on_event=lambda event: True, timeout=100)
             other.close()
             await server
             return answer

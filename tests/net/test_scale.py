@@ -113,9 +113,9 @@ async def shares(connections, messages):
 
 def closed_pair(listener, data):
     """Moves ``data`` over a connection and closes it; gives weak references to what both ends were."""
-    with rawproto.dial("rsp+udp4", listener.addr, timeout=20) as dialed, listener.accept() as accepted:
+    with rawproto.dial("rsp+udp4", listener.addr, timeout=100) as dialed, listener.accept() as accepted:
         for conn in (dialed, accepted):
-            conn.set_deadline(30)
+            conn.set_deadline(100)
         dialed.write(data)
         assert accepted.read_exactly(len(data)) == data
         streams = [conn._below for conn in (dialed, accepted)]

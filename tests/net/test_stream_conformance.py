@@ -418,6 +418,6 @@ class TestAccessList:
 
     @staticmethod
     def ask(conn):
-        conn.set_deadline(10)
+        conn.set_deadline(100)
         conn.write(b"x")
         assert not conn.read_exactly(1)

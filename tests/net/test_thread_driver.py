@@ -12,7 +12,7 @@ NETWORK = "rsp+udp4"
 def pair(background):
     with rawproto.listen(NETWORK, "127.0.0.1:0") as listener:
         accepting = background(listener.accept)
-        with rawproto.dial(NETWORK, listener.addr, timeout=20) as client, accepting.result() as server:
+        with rawproto.dial(NETWORK, listener.addr, timeout=100) as client, accepting.result() as server:
             yield client, server
 
 
@@ -33,7 +33,7 @@ def test_a_thread_that_is_served_takes_the_lead_from_one_that_only_waits(pair, b
     wait_until(lambda: client._reader.polling)
     with rawproto.listen(NETWORK, "127.0.0.1:0") as other:  # a driver of its own: it must not disturb
         accepting = background(other.accept)
-        served = rawproto.dial(NETWORK, other.addr, timeout=20)
+        served = rawproto.dial(NETWORK, other.addr, timeout=100)
         peer = accepting.result()
         for _ in range(20):
             peer.write(b"x")
@@ -47,10 +47,10 @@ def test_a_thread_that_is_served_takes_the_lead_from_one_that_only_waits(pair, b
 def test_a_follower_is_served_while_another_thread_leads(background, wait_until):
     with rawproto.listen(NETWORK, "127.0.0.1:0") as listener:
         waiting = background(listener.accept)
-        first = rawproto.dial(NETWORK, listener.addr, timeout=20)
+        first = rawproto.dial(NETWORK, listener.addr, timeout=100)
         one = waiting.result()
         waiting = background(listener.accept)
-        second = rawproto.dial(NETWORK, listener.addr, timeout=20)
+        second = rawproto.dial(NETWORK, listener.addr, timeout=100)
         other = waiting.result()
         # Both dialled connections share an endpoint; one thread of the two leads.
         assert first._reader.driver is second._reader.driver
@@ -73,10 +73,10 @@ def test_the_background_thread_serves_when_nobody_waits(pair, wait_until):
 def test_dials_share_an_endpoint_and_unlike_configs_do_not(pair):
     client, server = pair
     address = server.local_addr
-    with rawproto.dial(NETWORK, address, timeout=20) as same:
+    with rawproto.dial(NETWORK, address, timeout=100) as same:
         assert same._reader.driver is client._reader.driver
     config = rawproto.RSPConfig(congestion="newreno")
-    with rawproto.dial(NETWORK, address, timeout=20, config=config) as other:
+    with rawproto.dial(NETWORK, address, timeout=100, config=config) as other:
         assert other._reader.driver is not client._reader.driver
         assert other.stats().congestion == "newreno"
 
