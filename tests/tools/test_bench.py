@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import queue
 import re
 import shutil
 import signal
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from rawproto_tools.benchkit.datagrams import Tally
-from rawproto_tools.benchkit.latency import percentile, summary
+from rawproto_tools.benchkit.latency import Prober, percentile, summary
 from rawproto_tools.benchkit.plan import Plan
 from rawproto_tools.benchkit.report import believed
 from rawproto_tools.benchkit.talk import Violation
@@ -365,6 +366,50 @@ def test_percentiles_are_those_of_the_nearest_rank() -> None:
     assert summary([0.003, 0.001, 0.002]) == pytest.approx(
         {"count": 3, "min_ms": 1, "p50_ms": 2, "p99_ms": 3, "max_ms": 3}
     )
+
+
+class HeldProbe:
+    """Answers at once, until told to hold the answers back."""
+
+    def __init__(self) -> None:
+        self.held = threading.Event()
+        self.free = threading.Event()
+        self.free.set()
+        self.sent: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+
+    def send(self, number: int, now: int) -> None:
+        self.sent.put(now)
+        if not self.free.is_set():
+            self.held.set()
+
+    def receive(self) -> int:
+        sent = self.sent.get()
+        self.free.wait()
+        if sent is None:
+            raise OSError("stopped")
+        return sent
+
+    def stop(self) -> None:
+        self.free.set()
+        self.sent.put(None)
+
+    def close(self) -> None:
+        pass
+
+
+def test_round_trips_on_their_way_at_the_end_count() -> None:
+    probe = HeldProbe()
+    prober = Prober(probe)  # type: ignore[arg-type]
+    prober.measure_idle()
+    prober.mark_load()
+    probe.free.clear()
+    assert probe.held.wait(60)
+    finishing = threading.Thread(target=prober.finish)
+    finishing.start()
+    probe.free.set()
+    finishing.join()
+    assert prober.idle
+    assert prober.load
 
 
 def test_a_tally_tells_lost_from_late() -> None:
