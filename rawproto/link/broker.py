@@ -42,7 +42,7 @@ __all__ = ["Allow", "Broker", "ask_broker"]
 
 _REQUEST_SIZE: Final = 65_536
 _ANSWER_SIZE: Final = 4_096
-_PATIENCE: Final = 5.0
+_PATIENCE: Final = 5.0  # seconds until a client that asks for nothing is hung up on
 _CLIENTS: Final = 64
 _CREDENTIALS: Final = struct.Struct("=iII")  # struct ucred: process, user, group (unix(7))
 _EVERYTHING: Final = struct.pack("=HBBI", 0x06, 0, 0, 0xFFFFFFFF)  # ret #-1

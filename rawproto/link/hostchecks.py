@@ -27,7 +27,7 @@ __all__ = [
     "user_namespaces",
 ]
 
-_TIMEOUT: Final = 5.0
+_TIMEOUT: Final = 20.0  # seconds for nft; on a busy host programs take long to start
 
 
 def reverse_path(question: Question) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ from rawproto.link import (
     RawSocket,
     UDPLink,
     ask_broker,
+    broker,
     drop_privileges,
     has_capability,
 )
@@ -37,6 +38,12 @@ def pair(lab):
     return a, b
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """A broker that waits for clients of a busy machine, too."""
+    monkeypatch.setattr(broker, "_PATIENCE", 60.0)
+
+
 @contextlib.contextmanager
 def serving(host, rules):
     """A broker on ``host``, at a path that everybody can reach."""
@@ -46,15 +53,15 @@ def serving(host, rules):
 
         def serve():
             with host:
-                broker.serve()
+                served.serve()
 
-        with Broker(path, rules) as broker:
+        with Broker(path, rules) as served:
             thread = threading.Thread(target=serve)
             thread.start()
             try:
                 yield str(path)
             finally:
-                broker.stop()
+                served.stop()
                 thread.join()
 
 
@@ -251,6 +258,17 @@ def test_nonsense_is_answered_and_the_broker_lives(pair, request_bytes):
             client.send(request_bytes)
             assert b"error" in client.recv(4096)
         ask_broker(path, 253).close()
+
+
+def test_who_asks_for_nothing_is_hung_up_on(pair, monkeypatch):
+    monkeypatch.setattr(broker, "_PATIENCE", 0.0)
+    with (
+        serving(pair[0], [Allow(frozenset({253}))]) as path,
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client,
+    ):
+        client.settimeout(60)
+        client.connect(path)
+        assert client.recv(4096) == b""
 
 
 def test_a_path_that_is_taken(tmp_path):
