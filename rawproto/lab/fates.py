@@ -69,13 +69,15 @@ class Fates:
         self._start = 0
         self._bad_before = False
         self._states: list[bool] = []
+        self.drawn: NDArray[np.uint8] = np.zeros(0, dtype=np.uint8)
         self.flags: list[int] = []
         self.jitters: list[int] = []
 
     def block(self, spec: Impairments, index: int) -> tuple[int, int]:
         """Decide from packet ``index`` on, with the settings as they are; gives (first, end) of what is decided.
 
-        ``flags`` and ``jitters`` (nanoseconds) then hold the decisions, ``flags[i - first]`` that of packet i.
+        ``flags`` and ``jitters`` (nanoseconds) then hold the decisions, ``flags[i - first]`` that of packet i;
+        ``drawn`` are the flags as an array, uint8 (512,).
         """
         used = index - self._start
         self._remember(self.flags[:used])
@@ -92,10 +94,11 @@ class Fates:
             flags |= self._bursts(spec.burst_loss, index)
         lost = (flags & (Fate.LOST | Fate.LOST_IN_BURST)) != 0
         flags[lost] &= np.uint8(Fate.LOST | Fate.LOST_IN_BURST)
-        self.flags = flags.tolist()
         if self._allowed is not None:
-            numbers = enumerate(self.flags, index)
-            self.flags = [flag if number in self._allowed else 0 for number, flag in numbers]
+            spared = [number not in self._allowed for number in range(index, index + BLOCK)]
+            flags[spared] = 0
+        self.drawn = flags
+        self.flags = flags.tolist()
         self.jitters = self._jitters(spec.jitter, index)
         return index, index + BLOCK
 

@@ -11,15 +11,20 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rawproto.lab.fates import Decisions, Fate, Fates
 from rawproto.lab.rules import Verdict
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from rawproto.lab.spec import Corruption, Impairments
 
 __all__ = ["HELD", "Delivery", "Direction", "DirectionStats"]
 
 SECOND = 1_000_000_000
+_LOST = int(Fate.LOST | Fate.LOST_IN_BURST)
 HELD = (1 << 63) - 1
 """Due time of a packet that waits to be released."""
 
@@ -160,6 +165,8 @@ class Direction:
         self._holes = spec.blackhole
         self.spec = spec
         self._decided = (0, 0)
+        waits = spec.rate is not None or spec.policer is not None or bool(spec.jitter)
+        self._plain = spec.up and not waits and spec.mtu is None and not spec.blackhole
 
     @staticmethod
     def _bucket(spec: Impairments) -> int:
@@ -228,6 +235,40 @@ class Direction:
                 if due is not None:
                     out.append(Delivery(due, row, index))
         return out
+
+    def admit_plain(
+        self, sizes: NDArray[np.int64], times: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None] | None:
+        """As :meth:`admit`, a batch at a time, where each packet is lost by chance or arrives after the delay.
+
+        Args:
+            sizes: length of each IP packet in bytes, int64 (n,).
+            times: when each came, int64 (n,), nanoseconds; must not go back.
+
+        Returns:
+            When those that come through are due, in order, int64 (k,), and which they are, bool (n,), or None for all.
+            None, and nothing has happened, when more than that may befall one of them.
+        """
+        count = len(sizes)
+        first, end = self._decided
+        if not self._plain or self._index + count > end:
+            return None
+        flags = self._fates.drawn[self._index - first : self._index - first + count]
+        kept: NDArray[np.bool_] | None = None
+        if flags.any():
+            if (flags > _LOST).any():
+                return None
+            kept = flags == 0
+            self.stats.lost += int(np.count_nonzero(flags & Fate.LOST))
+            self.stats.lost_in_burst += int(np.count_nonzero(flags == Fate.LOST_IN_BURST))
+            times = times[kept]
+        self._index += count
+        self.stats.received += count
+        self.stats.received_bytes += int(sizes.sum())
+        dues = np.maximum(times + self.spec.delay, self._last_due)
+        if len(dues):
+            self._last_due = int(dues[-1])
+        return dues, kept
 
     def _gone(self, flags: int, verdict: Verdict | None) -> bool:
         if verdict is not None and verdict.drop:

@@ -23,6 +23,8 @@ __all__ = ["Line"]
 
 Ask = Callable[[str, int, int, bytes, int], Verdict | None]
 
+# Fewer packets than this cost less one by one.
+_WORTH_AN_ARRAY = 8
 _NEIGHBOUR_OR_LISTENER = frozenset(range(130, 138)) | {143}
 """ICMPv6 types of neighbour discovery and multicast listeners (RFC 4861, RFC 2710, RFC 3810)."""
 
@@ -70,6 +72,11 @@ class Line:
         return len(arrived.lengths)
 
     def _admit(self, rows: NDArray[np.uint8], lengths: NDArray[np.int64], times: NDArray[np.int64]) -> None:
+        if self.ask is None and len(rows) >= _WORTH_AN_ARRAY:
+            plain = self.engine.admit_plain(lengths - ETHERNET, times)
+            if plain is not None:
+                self._enqueue(rows, lengths, *plain)
+                return
         moments: list[int] = times.tolist()
         judge = None
         headers: list[int] = []
@@ -102,6 +109,26 @@ class Line:
                 self._place_specially(delivery, slot, sizes[delivery.row], headers)
             else:
                 queue.append((delivery.due, slot, sizes[delivery.row]))
+
+    def _enqueue(
+        self,
+        rows: NDArray[np.uint8],
+        lengths: NDArray[np.int64],
+        dues: NDArray[np.int64],
+        kept: NDArray[np.bool_] | None,
+    ) -> None:
+        """Have frames wait that nothing but the delay happens to."""
+        if kept is not None:
+            rows, lengths = rows[kept], lengths[kept]
+        slots = self._pool.take(len(rows))
+        found = len(slots)
+        if found < len(rows):
+            self.engine.stats.no_room += len(rows) - found
+            rows, lengths, dues = rows[:found], lengths[:found], dues[:found]
+        if found:
+            width = int(lengths.max())
+            self._pool.rows[slots, :width] = rows[:, :width]
+            self._queue.extend(zip(dues.tolist(), slots.tolist(), lengths.tolist(), strict=True))
 
     def _place_specially(self, delivery: Delivery, slot: int, length: int, headers: list[int]) -> None:
         verdict = delivery.verdict
@@ -136,6 +163,10 @@ class Line:
         slots: list[int] = []
         sizes: list[int] = []
         queue, late = self._queue, self._late
+        if not late and len(queue) >= BATCH and queue[BATCH - 1][0] <= now:
+            _, some, lengths = zip(*[queue.popleft() for _ in range(BATCH)], strict=True)
+            self._leave(list(some), list(lengths), now, counted=True)
+            return BATCH
         while len(slots) < BATCH:
             if late and late[0][0] <= now and (not queue or late[0][0] < queue[0][0]):
                 _, _, slot, size = heapq.heappop(late)

@@ -6,6 +6,7 @@ import itertools
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,6 +99,38 @@ def test_chance_depends_on_the_number_of_the_packet_alone(batches: list[int], se
     assert in_batches.decisions().fates == one_by_one.decisions().fates
     assert in_batches.decisions().digest() == one_by_one.decisions().digest()
     assert len(in_batches.decisions()) == total
+
+
+@pytest.mark.parametrize(
+    ("words", "plain"),
+    [({"delay": "10ms"}, True), ({"delay": "10ms", "loss": 0.05, "burst_loss": (0.02, 0.3)}, True),
+     ({"loss": 1.0}, True), ({"loss": 0.05, "duplicate": 0.01}, True), ({"jitter": "1ms", "delay": "2ms"}, False),
+     ({"rate": "1gbit"}, False), ({"mtu": 1400}, False), ({"policer": ("1gbit", "1mb")}, False), ({"up": False}, False),
+     ({"blackhole": [("1h", "1s")]}, False)],
+    ids=str,
+)  # fmt: skip
+def test_a_batch_decided_on_as_a_whole_is_what_its_packets_are_one_by_one(
+    words: dict[str, Any], plain: bool
+) -> None:
+    whole, single = make(**words), make(**words)
+    taken = 0
+    for turn in range(60):
+        sizes = np.full(40, 1000)
+        times = turn * MS + np.arange(40) * 100
+        found = whole.admit_plain(sizes, times)
+        one_by_one = [(item.due, item.row) for item in single.admit(sizes.tolist(), times.tolist())]
+        if found is None:
+            assert [
+                (item.due, item.row) for item in whole.admit(sizes.tolist(), times.tolist())
+            ] == one_by_one
+            continue
+        taken += 1
+        dues, kept = found
+        rows = range(40) if kept is None else np.flatnonzero(kept).tolist()
+        assert list(zip(dues.tolist(), rows, strict=True)) == one_by_one
+    assert (taken > 0) is plain
+    assert whole.stats == single.stats
+    assert whole.decisions().fates == single.decisions().fates
 
 
 def test_seeds_and_directions_differ() -> None:
