@@ -14,6 +14,7 @@ from rawproto.link import linux, options
 from rawproto.link.control import TIMESTAMP, ControlMessage, space
 from rawproto.link.interfaces import Interfaces
 from rawproto.link.opening import bind, open_udp
+from rawproto.link.repeats import Repeats
 from rawproto.link.segmentcontrol import SEGMENT_SIZE, SegmentControl
 from rawproto.link.segments import SegmentSender, group_length
 from rawproto.link.sockaddr import AddressCodec
@@ -133,6 +134,7 @@ class UDPLink(SocketLink):
             wanted[message.level, message.kind] = message.size
         self._table = ReceiveTable(_SLOTS, _SLOT, self._codec.size, space(*wanted.values()))
         self._sources = Sources(self._table, self._codec)
+        self._repeats = Repeats(self._table, 0)
         self._known: dict[tuple[int, int, Told, bytes], ReceivedBatch] = {}
         self._timestamps = timestamps
         return SegmentControl(self._table, self._local_addr, self._codec)
@@ -165,6 +167,10 @@ class UDPLink(SocketLink):
             return ()
         if count == 1 and self._screen is None and (single := self._single()) is not None:
             return (single,)
+        if self._screen is None and (batch := self._repeats.match(count)) is not None:
+            self._stats.received += count
+            self._stats.received_bytes += int(batch.head_lengths[0]) * count
+            return (batch,)
         lengths = self._table.lengths[:count].tolist()
         told = self._control.read(count)
         is_joined = any(one.segment for one in told)
@@ -209,7 +215,7 @@ class UDPLink(SocketLink):
         destination: UDPAddr | None = told[0].destination
         if any(one.destination != destination for one in told):
             destination = None
-        return ReceivedBatch(
+        batch = ReceivedBatch(
             self._table.buffer[:count],
             np.array(lengths, dtype=np.int64),
             source=source,
@@ -218,6 +224,11 @@ class UDPLink(SocketLink):
             ecn=np.array([one.ecn for one in told], dtype=np.uint8),
             timestamps=self._times([one.time for one in told]),
         )
+        if not self._timestamps and self._screen is None:
+            # What longer control messages left behind in their rows would make the next ones look different.
+            self._table.control[:] = self._table.control[0]
+            self._repeats.remember(batch)
+        return batch
 
     def _joined(self, lengths: list[int], told: list[Told]) -> list[ReceivedBatch]:
         """A batch of each message.
