@@ -206,7 +206,7 @@ class Conn(StreamFront[Side], Closable):
 
     def _enter(self, side: Side, op: str) -> None:
         """Take the side's turn, or raise. A deadline that has passed is an error even if there is data, as in Go."""
-        if not side.enter():
+        if not (side.turn.acquire(blocking=False) or side.enter()):
             raise self._late(op)
         try:
             if self._closed:

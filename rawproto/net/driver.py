@@ -68,10 +68,12 @@ class Driver(abc.ABC):
         """A command was given to the core: send what follows from it, and see that its timers are kept."""
         try:
             self.pump.transmit(now)
-            self._tell()
+            if self.endpoint.news:
+                self._tell()
         except Exception as error:
             self._broke(error)
-        self.settle()
+        if self.endpoint.idle:
+            self.settle()
         self._rearm()
 
     def settle(self) -> None:
@@ -85,10 +87,12 @@ class Driver(abc.ABC):
         """One round after a wait in which the link showed ``events``."""
         try:
             self.pump.turn(events, time.monotonic_ns())
-            self._tell()
+            if self.endpoint.news:
+                self._tell()
         except Exception as error:
             self._broke(error)
-        self.settle()
+        if self.endpoint.idle:
+            self.settle()
 
     def _broke(self, error: Exception) -> None:
         """A fault in a step of the pump breaks the driver, not the process."""

@@ -66,11 +66,12 @@ _idleness = _Idleness()
 class Poller:
     """One descriptor and an eventfd to wait on; one thread waits at a time, any thread may :meth:`wake` it."""
 
-    __slots__ = ("_eagerness", "_events", "_fds", "_poll", "_timeout", "_wakefd")
+    __slots__ = ("_eagerness", "_fds", "_poll", "_timeout", "_wakefd", "events")
 
     def __init__(self, fd: int, events: int = POLLIN) -> None:
         self._wakefd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._events = events
+        self.events = events
+        """What is waited for."""
         self._fds = _TwoPollFds(_PollFd(fd, events, 0), _PollFd(self._wakefd, POLLIN, 0))
         self._timeout = _TimeSpec()
         self._poll = select.poll()
@@ -80,8 +81,8 @@ class Poller:
 
     def watch(self, events: int) -> None:
         """Wait for ``events`` (POLLIN, POLLOUT or both) of the descriptor from now on."""
-        if events != self._events:
-            self._events = events
+        if events != self.events:
+            self.events = events
             self._fds[0].events = events
             self._poll.modify(self._fds[0].fd, events)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rawproto.net.conn import Conn
@@ -45,7 +46,7 @@ def rsp_conn(stream: RSPStream, driver: ThreadDriver) -> Conn:
     reader = DriverSide(driver, stream.can_read)
     writer = DriverSide(driver, stream.can_write)
     with driver.lock:
-        stream.notify = lambda: driver.tell(reader, writer)
+        stream.notify = partial(driver.tell, reader, writer)
     return Conn(stream, reader, writer)
 
 

@@ -10,6 +10,7 @@ from rawproto.errors import ClosedError
 from rawproto.net.stats import ConnStats
 from rawproto.net.stream import Acceptor, Stream
 from rawproto.net.trace_files import save_trace
+from rawproto.rsp.state import FINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,8 @@ class RSPStream(Stream):
         self.remote_addr = RSPAddr(address.ip, port, address.zone)
         self._driver = driver
         self._core = core
-        self._incoming = core.incoming
+        self._shared = core.core
+        self._incoming = self._shared.receiver.stream
         self._low_water = min(WRITE_LOW_WATER, driver.endpoint.config.send_buffer // 4)
         self._traced = False
         self._closing_gently = False
@@ -44,13 +46,13 @@ class RSPStream(Stream):
 
     def _changed(self) -> None:
         # What follows the end of both halves is only waiting for late copies.
-        if self._core.finished and not self._traced:
+        if not self._traced and self._shared.state in FINISHED:
             self._traced = True
             save_trace(self._core, self._driver.endpoint.config.trace)
         if self._closing_gently:
             self._close_when_delivered()
         self.notify()
-        if self._core.closed:
+        if self._shared.closed:
             # The last news: without the way back to those who wait all is gone as soon as nobody holds it.
             self.notify = _nothing
 
@@ -58,12 +60,14 @@ class RSPStream(Stream):
 
     def over(self) -> bool:
         """Nothing will change any more."""
-        return self._core.closed or self._driver.broken is not None
+        return self._shared.closed or self._driver.broken is not None
 
     def can_read(self) -> bool:
         """A read has bytes, the end, or an error to give."""
         incoming = self._incoming
-        return incoming.next > incoming.read_offset or incoming.at_end or self.over()
+        if incoming.next > incoming.read_offset or incoming.at_end:
+            return True
+        return self._shared.closed or self._driver.broken is not None
 
     def can_write(self) -> bool:
         """A write has room, or an error to give."""
@@ -92,7 +96,7 @@ class RSPStream(Stream):
         driver, core = self._driver, self._core
         with driver.lock:
             if not self._has_bytes():
-                return b"" if core.at_eof else None
+                return b"" if self._incoming.at_end else None
             now = time.monotonic_ns()
             data = core.read(n, now)
             if driver.endpoint.busy:
@@ -104,7 +108,7 @@ class RSPStream(Stream):
         driver, core = self._driver, self._core
         with driver.lock:
             if not self._has_bytes():
-                return 0 if core.at_eof else None
+                return 0 if self._incoming.at_end else None
             now = time.monotonic_ns()
             count = core.readinto(view, now)
             if driver.endpoint.busy:
@@ -113,10 +117,10 @@ class RSPStream(Stream):
 
     def _has_bytes(self) -> bool:
         """Whether there is something to read; raises where there never will be, not even the end."""
-        core = self._core
-        if core.readable and self._driver.broken is None:
+        incoming = self._incoming
+        if incoming.next > incoming.read_offset and self._driver.broken is None:
             return True
-        if not core.at_eof and self.over():
+        if not incoming.at_end and self.over():
             self._raise()
         return False
 

@@ -42,6 +42,8 @@ class Side(abc.ABC):
     @property
     def expired(self) -> bool:
         """Whether the deadline has passed."""
+        if self.deadline is None and self.limit is None:
+            return False
         until = self.until
         return until is not None and time.monotonic_ns() >= until
 

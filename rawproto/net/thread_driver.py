@@ -126,7 +126,7 @@ class ThreadDriver(Driver):
         leader took the lead, or that gave a command.
         """
         for side in sides:
-            if side.waiting and side.ready():
+            if side.waiting and not (side is self._leader and not side.polling) and side.ready():
                 side.last_news = time.monotonic_ns()
                 if side in self._followers:
                     del self._followers[side]
@@ -153,7 +153,10 @@ class ThreadDriver(Driver):
             # wake() sets the flag before it looks for the poller, so it is seen here or ends the poll.
             while not side.woken:
                 self._poll_and_turn(poller, side)
-                if side.ready() or self._leader is not side or self.stopped or side.expired:
+                if side.ready():
+                    side.last_news = time.monotonic_ns()
+                    break
+                if self._leader is not side or self.stopped or side.expired:
                     break
         finally:
             side.poller = None
@@ -193,7 +196,9 @@ class ThreadDriver(Driver):
         deadline = None if side is None else side.until
         if deadline is not None and (until is None or deadline < until):
             until = deadline
-        poller.watch(POLLIN | POLLOUT if self.pump.blocked else POLLIN)
+        events = POLLIN | POLLOUT if self.pump.blocked else POLLIN
+        if events != poller.events:
+            poller.watch(events)
         timeout = None if until is None else max(until - time.monotonic_ns(), 0)
         self._polling += 1
         if side is not None:

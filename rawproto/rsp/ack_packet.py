@@ -25,12 +25,12 @@ _ACK = int(Kind.ACK)
 
 
 def encode_ack(
-    *,
     port: int,
     connection: int,
     number: int,
     window: int,
     ranges: Sequence[tuple[int, int]],
+    *,
     delay: int,
     marks: int,
     flags: int = 0,

@@ -98,7 +98,7 @@ class Arrivals:
             self._strangers.on_other_version(packet, source, now)
             return
         identifier = int.from_bytes(packet[8:16], "big")
-        connection = self._directory.get(identifier)
+        connection = self._directory.connections.get(identifier)
         if kind is not Kind.DATA or connection is None:
             self._packet(kind, connection, identifier, packet, source, now)
         elif connection.state is not State.SYN_SENT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rawproto.errors import ClosedError, ConnectionAborted, OpError
@@ -12,7 +13,7 @@ from rawproto.rsp.inbound import Inbound
 from rawproto.rsp.outbound import Outbound
 from rawproto.rsp.reasons import Reason
 from rawproto.rsp.resets import challenge
-from rawproto.rsp.state import State
+from rawproto.rsp.state import FINISHED, State
 from rawproto.rsp.stats import ConnectionStats, snapshot
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from rawproto.rsp.config import RSPConfig
     from rawproto.rsp.header import Hello
     from rawproto.rsp.memory import Memory
-    from rawproto.rsp.receive_stream import ReceiveStream
     from rawproto.rsp.trace import Trace
-    from rawproto.wire.batch import Transmit
 
 __all__ = ["Connection"]
 
@@ -64,15 +63,17 @@ class Connection:
             overhead=overhead,
             batch_size=batch_size,
             memory=memory,
-            tell=lambda: tell(self),
+            tell=partial(tell, self),
             now=now,
             state=state,
             entropy=entropy,
         )
         self.inbound = Inbound(self._core)
         """Takes packets; for the endpoint."""
-        self._outbound = Outbound(self._core, self.inbound)
-        self._deadlines = Deadlines(self._core, self.inbound)
+        self.outbound = Outbound(self._core, self.inbound)
+        """Makes packets; for the endpoint."""
+        self.deadlines = Deadlines(self._core, self.inbound)
+        """Knows when to look again, and why; for the endpoint."""
 
     # ---- getters ----------------------------------------------------------------------------------------------
 
@@ -123,12 +124,12 @@ class Connection:
     @property
     def closed(self) -> bool:
         """The connection is over."""
-        return self.state is State.CLOSED
+        return self._core.closed
 
     @property
     def finished(self) -> bool:
         """Nothing is left that the application could wait for: both halves are done."""
-        return self.state in (State.DRAINING, State.CLOSED)
+        return self.state in FINISHED
 
     @property
     def local(self) -> int:
@@ -151,9 +152,9 @@ class Connection:
         return self._core.receiver.stream.memory
 
     @property
-    def incoming(self) -> ReceiveStream:
-        """What has arrived, for who has to look at it often."""
-        return self._core.receiver.stream
+    def core(self) -> Core:
+        """What the connection's parts share: for a driver, which has to look at it often."""
+        return self._core
 
     @property
     def at_eof(self) -> bool:
@@ -163,11 +164,14 @@ class Connection:
     @property
     def writable(self) -> int:
         """Bytes that :meth:`write` would take now."""
-        return 0 if self.closed else min(self._core.sender.stream.room, self._memory_room)
+        return 0 if self._core.closed else min(self._core.sender.stream.room, self._memory_room)
 
     @property
     def _memory_room(self) -> int:
         core = self._core
+        memory = core.share.memory
+        if not memory.scarce:
+            return memory.write_room
         sender, stream = core.sender, core.sender.stream
         window = 2 * min(core.recovery.controller.window, sender.peer_window - stream.acked_end)
         return core.share.write_room(stream.unacknowledged, window)
@@ -203,20 +207,21 @@ class Connection:
         Raises:
             OpError: the connection is over, or its sending half was closed.
         """
-        if self.error is not None:
-            raise self.error
-        stream = self._core.sender.stream
-        if self.closed or stream.finished_writing:
+        core = self._core
+        if core.error is not None:
+            raise core.error
+        stream = core.sender.stream
+        if core.closed or stream.finished_writing:
             raise ClosedError("this side has finished writing", op="write", network="rsp")
         room = self._memory_room
         if room < stream.limit:
             data = memoryview(data).cast("B")
             if room < min(len(data), stream.room):
-                self._core.share.memory.wait(self._core.share, self._core.tell)
+                core.share.memory.wait(core.share, core.tell)
             data = data[:room]
         taken = stream.write(data)
         if taken:
-            self._core.share.take(taken)
+            core.share.take(taken)
             self._touch(self)
         return taken
 
@@ -320,22 +325,10 @@ class Connection:
         self._core.receiver.acks.due = True
         self._touch(self)
 
-    def poll_transmit(self, now: int) -> Transmit | None:
-        """The next batch to send, or None."""
-        return self._outbound.poll_transmit(now)
-
-    def next_timeout(self) -> int | None:
-        """When :meth:`on_timeout` is due, ns."""
-        return self._deadlines.next()
-
     def let_go(self) -> None:
         """The endpoint has forgotten the connection."""
         self._core.let_go()
         self._touch = _nothing
-
-    def on_timeout(self, now: int) -> None:
-        """Act on every timer that is due."""
-        self._deadlines.expire(now)
 
 
 def _nothing(connection: Connection) -> None:

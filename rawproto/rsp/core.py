@@ -70,7 +70,6 @@ class Core:
         "_handshake_tries",
         "_hello_sent_at",
         "_machine",
-        "_tell",
         "_waiting_for_end",
         "acks_received",
         "acks_sent",
@@ -101,6 +100,7 @@ class Core:
         "soft_error",
         "source",
         "state",
+        "tell",
         "terms",
         "timers",
         "trace",
@@ -170,7 +170,8 @@ class Core:
         """Where the connection is in its life."""
         self.closed = False
         """The connection is over."""
-        self._tell = tell
+        self.tell = tell
+        """Called when the application should look again."""
         self._handshake_tries = 0
         self._hello_sent_at = now
         self._waiting_for_end = False
@@ -184,10 +185,6 @@ class Core:
     def remote_text(self) -> str:
         """The peer, for messages."""
         return f"{self.address} port {self.terms.port}"
-
-    def tell(self) -> None:
-        """The application should look again."""
-        self._tell()
 
     # ---- handshake --------------------------------------------------------------------------------------------
 
@@ -258,9 +255,10 @@ class Core:
                 self._move(State.ESTABLISHED)
                 self.recovery.excuse()
                 self.tell()
-        if self.timers.get(Timer.REST) is None and not self.closed:
+        running = self.timers.running
+        if Timer.REST not in running and not self.closed:
             self.timers.set(Timer.REST, now + REST_AFTER)
-        if self.config.keepalive is not None and not self.closed and self.timers.get(Timer.KEEPALIVE) is None:
+        if self.config.keepalive is not None and not self.closed and Timer.KEEPALIVE not in running:
             self.timers.set(Timer.KEEPALIVE, now + int(self.config.keepalive * SECOND))
 
     def rest(self, now: int) -> None:
@@ -361,7 +359,7 @@ class Core:
         self.sender.rest()
         self.recovery.rest()
         self.receiver.stream.rest()
-        self._tell = _nothing
+        self.tell = _nothing
 
 
 def _nothing() -> None:

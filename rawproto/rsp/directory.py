@@ -28,32 +28,33 @@ class Directory:
     connections that ended are kept as long as a cookie lives, so that a late CONFIRM does not bring one back.
     """
 
-    __slots__ = ("_by_peer", "_connections", "_dialed_from", "_dialing", "_entropy", "_recent")
+    __slots__ = ("_by_peer", "_dialed_from", "_dialing", "_entropy", "_recent", "connections")
 
     def __init__(self, entropy: Callable[[int], bytes]) -> None:
         self._entropy = entropy
-        self._connections: dict[int, Connection] = {}
+        self.connections: dict[int, Connection] = {}
+        """By our own identifier."""
         self._by_peer: dict[bytes, Connection] = {}
         self._dialing: dict[bytes, Connection] = {}
         self._dialed_from: dict[int, Connection] = {}
         self._recent: OrderedDict[int, tuple[int, Reason]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._connections)
+        return len(self.connections)
 
     def __iter__(self) -> Iterator[Connection]:
-        return iter(self._connections.values())
+        return iter(self.connections.values())
 
     def new_identifier(self) -> int:
         """An unpredictable identifier that no connection has."""
         while True:
             identifier = int.from_bytes(self._entropy(8), "big")
-            if identifier and identifier not in self._connections:
+            if identifier and identifier not in self.connections:
                 return identifier
 
     def get(self, identifier: int) -> Connection | None:
         """The connection that this side calls ``identifier``."""
-        return self._connections.get(identifier)
+        return self.connections.get(identifier)
 
     def by_peer(self, identifier: int) -> Connection | None:
         """The connection that the peer calls ``identifier``."""
@@ -66,7 +67,7 @@ class Directory:
 
     def add(self, connection: Connection) -> None:
         """A new connection."""
-        self._connections[connection.identifier] = connection
+        self.connections[connection.identifier] = connection
 
     def add_dialing(self, connection: Connection) -> None:
         """``connection`` sent its SYN."""
@@ -95,7 +96,7 @@ class Directory:
 
     def remove(self, connection: Connection, now: int) -> bool:
         """``connection`` is over; false when it had been removed before."""
-        if self._connections.pop(connection.identifier, None) is None:
+        if self.connections.pop(connection.identifier, None) is None:
             return False
         if self._by_peer.get(key := _key(connection.peer_identifier)) is connection:
             del self._by_peer[key]

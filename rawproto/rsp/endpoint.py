@@ -84,7 +84,8 @@ class Endpoint(Protocol):
         elsewhere = None if neighbours is None else neighbours.listens
         self._ports = Ports(self.config.source_port_range, entropy, elsewhere)
         self._schedule = Schedule()
-        self._news: OrderedDict[Connection | Listener, None] = OrderedDict()
+        self.news: OrderedDict[Connection | Listener, None] = OrderedDict()
+        """What :meth:`poll_event` will give."""
         self._strangers = Strangers(
             self.config,
             entropy=entropy,
@@ -100,7 +101,7 @@ class Endpoint(Protocol):
             now=now,
         )
         self._arrivals = Arrivals(
-            self._directory, self._strangers, self.stats, touch=self.touch, fail=self._out_of_memory
+            self._directory, self._strangers, self.stats, touch=self._schedule.touch, fail=self._out_of_memory
         )
 
     # ---- commands ---------------------------------------------------------------------------------------------
@@ -168,7 +169,7 @@ class Endpoint(Protocol):
     @property
     def idle(self) -> bool:
         """No connection and no listener is left."""
-        return not self._directory and not self._strangers.listeners
+        return not self._directory.connections and not self._strangers.listeners
 
     def let_go(self) -> None:
         """The driver has ended: hold on to nothing, so that all is gone as soon as nobody holds the endpoint."""
@@ -193,7 +194,7 @@ class Endpoint(Protocol):
         self._directory.add_peer(connection)
         self.stats.accepted += 1
         listener.put(connection)
-        self._news[listener] = None
+        self.news[listener] = None
         self.touch(connection)
 
     def handle_icmp(self, error: ICMPError, now: int) -> None:
@@ -209,7 +210,7 @@ class Endpoint(Protocol):
         """Run the timers of every connection that has one due."""
         for connection in self._schedule.due(now):
             try:
-                connection.on_timeout(now)
+                connection.deadlines.expire(now)
             except MemoryError:
                 self._out_of_memory(connection, now)
             self.touch(connection)
@@ -235,24 +236,28 @@ class Endpoint(Protocol):
 
     def poll_transmit(self, now: int) -> Transmit | None:
         """The next batch of any connection; answers to strangers first."""
-        if (reply := self._strangers.replies.pop()) is not None:
-            return reply
-        ready = self._schedule.ready
+        replies, ready = self._strangers.replies, self._schedule.ready
+        if replies.waiting:
+            return replies.pop()
         while ready:
             connection = next(iter(ready))
             try:
-                transmit = connection.poll_transmit(now)
+                transmit = connection.outbound.poll_transmit(now)
             except MemoryError:
                 self._out_of_memory(connection, now)
                 continue
             if transmit is not None:
-                self._schedule.rotate(connection)
+                if connection.outbound.has_said_all(now):
+                    self._schedule.settle(connection, connection.deadlines.next())
+                else:
+                    self._schedule.rotate(connection)
                 return transmit
             if connection.closed:
                 self._forget(connection, now)
             else:
-                self._schedule.settle(connection, connection.next_timeout())
-        self._stalls.arm(now)
+                self._schedule.settle(connection, connection.deadlines.next())
+        if self.memory.scarce or self._stalls.next_at is not None:
+            self._stalls.arm(now)
         return None
 
     def poll_timeout(self) -> int | None:
@@ -264,9 +269,9 @@ class Endpoint(Protocol):
 
     def poll_event(self) -> Connection | Listener | None:
         """The next connection or listener about which something changed: look at it again."""
-        if not self._news:
+        if not self.news:
             return None
-        return self._news.popitem(last=False)[0]
+        return self.news.popitem(last=False)[0]
 
     # ---- the way in and out of the tables ---------------------------------------------------------------------
 
@@ -280,7 +285,7 @@ class Endpoint(Protocol):
             batch_size=self._batch_size,
             memory=self.memory,
             tell=self._tell,
-            touch=self.touch,
+            touch=self._schedule.touch,
             now=now,
             state=state,
             entropy=self._entropy,
@@ -294,7 +299,7 @@ class Endpoint(Protocol):
         return connection
 
     def _tell(self, connection: Connection) -> None:
-        self._news[connection] = None
+        self.news[connection] = None
 
     def _forget(self, connection: Connection, now: int) -> None:
         self._schedule.settle(connection, None)
@@ -305,4 +310,4 @@ class Endpoint(Protocol):
     def _forget_listener(self, listener: Listener, now: int) -> None:
         self._strangers.listeners.pop(listener.port, None)
         self._ports.release(listener.port)
-        self._news[listener] = None
+        self.news[listener] = None

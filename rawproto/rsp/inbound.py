@@ -78,7 +78,8 @@ class Inbound:
             core.violated("a packet number or offset out of range", now)
             return
         receiver, payload = core.receiver, rows[:, DATA_HEADER_SIZE:]
-        self._deliver(lambda: receiver.on_run(number, offset, payload, size, last, flags, now), now)
+        core.heard(now)
+        self._deliver(receiver.on_run, number, offset, payload, size, last, flags, now)
 
     def on_data(self, batch: ReceivedBatch, first: int, stop: int, now: int) -> None:
         """DATA packets for this connection: rows ``first`` to ``stop`` of ``batch``, none shorter than a header."""
@@ -124,8 +125,8 @@ class Inbound:
         if low < 0 or high > _MAX_NUMBER:
             self._core.violated("a packet number or offset out of range", now)
             return
-        receiver = self._core.receiver
-        self._deliver(lambda: receiver.on_rows(numbers, offsets, flags, payload, sizes, now), now)
+        self._core.heard(now)
+        self._deliver(self._core.receiver.on_rows, numbers, offsets, flags, payload, sizes, now)
 
     def on_single(self, packet: bytes, source: Any, mark: int | None, now: int) -> None:
         """One DATA packet for this connection, no shorter than a header: :meth:`on_data` without arrays."""
@@ -138,6 +139,7 @@ class Inbound:
             self._from_elsewhere(source, number, DATA_HEADER_SIZE, now)
         if mark == _CE:
             core.receiver.acks.on_mark(1)
+        core.heard(now)
         self._on_one(number, offset, flags, packet[DATA_HEADER_SIZE:], now)
 
     def _on_one(self, number: int, offset: int, flags: int, data: bytes, now: int) -> None:
@@ -145,19 +147,18 @@ class Inbound:
         if number > _MAX_NUMBER or offset > _MAX_NUMBER:
             self._core.violated("a packet number or offset out of range", now)
             return
-        receiver = self._core.receiver
-        self._deliver(lambda: receiver.on_one(number, offset, data, flags, now), now)
+        self._deliver(self._core.receiver.on_one, number, offset, data, flags, now)
 
-    def _deliver(self, take: Callable[[], None], now: int) -> None:
-        """Let the receiver take data, and tell whoever waits for it."""
+    def _deliver(self, take: Callable[..., None], *data_and_now: Any) -> None:
+        """Let the receiver ``take`` data, and tell whoever waits for it."""
         core = self._core
-        core.heard(now)
         if core.closed:
             return
+        now: int = data_and_now[-1]
         stream = core.receiver.stream
-        before, was_complete = stream.next, stream.complete
+        before, end_before = stream.next, stream.final_size
         try:
-            take()
+            take(*data_and_now)
         except StreamViolationError as fault:
             core.violated(str(fault), now)
             return
@@ -166,9 +167,10 @@ class Inbound:
             return
         if core.trace is not None:
             core.trace.record(now, "transport:data_received", contiguous=stream.next, highest=stream.highest)
-        if stream.next > before or stream.complete is not was_complete:
+        if stream.next > before or (stream.final_size is not end_before and stream.complete):
             core.tell()
-            core.check_finished(now)
+            if core.sender.stream.fin_acked:
+                core.check_finished(now)
 
     def _from_elsewhere(self, source: Any, number: int, size: int, now: int) -> None:
         """A packet came from where the peer was not: it moved if the packet is the newest (RFC 9000 section 9.3)."""
@@ -240,14 +242,15 @@ class Inbound:
     def _on_ack(self, outcome: AckOutcome, ranges: list[tuple[int, int]], now: int) -> None:
         core = self._core
         stream = core.sender.stream
-        room, before = stream.room, stream.acked_end
+        before = stream.acked_end
         settled = outcome.acknowledged
         if settled.lied:
             core.violated("a packet number that was skipped was acknowledged", now)
             return
         for start, stop in settled.stream:
             stream.on_acknowledged(start, stop)
-        if stream.acked_end > before:
+        grew = stream.acked_end > before
+        if grew:
             core.share.take(before - stream.acked_end)
         if settled.fin:
             stream.fin_acked, stream.fin_pending = True, False
@@ -264,10 +267,10 @@ class Inbound:
                 core.trace.metrics(now, core.sender)
         self.set_loss_timer()
         # Not by what was in flight: the last word may be on packets that were declared lost, wrongly.
-        all_arrived = stream.acked_end > before and stream.acked_end == stream.end
-        if settled.fin or all_arrived or stream.room > room:
+        if settled.fin or (grew and (stream.acked_end == stream.end or stream.room)):
             core.tell()
-            core.check_finished(now)
+            if stream.fin_acked:
+                core.check_finished(now)
 
     def _learn_size(self, settled: Settled, now: int) -> None:
         """What was acknowledged says something of the sizes that the path carries."""
@@ -319,7 +322,7 @@ class Inbound:
     def set_loss_timer(self) -> None:
         """Bring the loss timer up to date with what is in flight."""
         core = self._core
-        deadline = core.recovery.timeout()
+        deadline = core.recovery.loss.timeout(core.recovery.max_ack_delay)
         if deadline is None:
             core.timers.stop(Timer.LOSS)
         else:

@@ -56,11 +56,11 @@ class LossDetector:
     __slots__ = (
         "_clean_episodes",
         "_jitter",
-        "_last_sent_at",
         "_sent",
         "_told",
         "deadline",
         "largest_acknowledged",
+        "last_sent_at",
         "packet_threshold",
         "probe_count",
         "rtt",
@@ -78,13 +78,10 @@ class LossDetector:
         self.deadline: int | None = None
         """When the oldest candidate becomes lost by time; None when there is none."""
         self._jitter = 0
-        self._last_sent_at = 0
+        self.last_sent_at = 0
+        """When packets that want an acknowledgement last went out."""
         self._clean_episodes = 0
         self._told = _NONE
-
-    def on_sent(self, now: int) -> None:
-        """Packets that want an acknowledgement went out."""
-        self._last_sent_at = now
 
     def on_timeout(self, chance: int) -> None:
         """The probe timeout fired; ``chance``, 0 to 255 at random, makes the next a tenth longer or shorter.
@@ -154,9 +151,9 @@ class LossDetector:
             return None
         once = self.rtt.probe_timeout(max_ack_delay)
         if not self.probe_count:
-            return self._last_sent_at + once
+            return self.last_sent_at + once
         wait = min(once << min(self.probe_count, MAX_BACKOFF), max(once, MAX_PROBE_INTERVAL))
-        return self._last_sent_at + wait + wait * self._jitter // 1280
+        return self.last_sent_at + wait + wait * self._jitter // 1280
 
     def is_persistent(self, lost: Settled, max_ack_delay: int) -> bool:
         """Whether all packets of a long enough time were lost (RFC 9002 section 7.6)."""

@@ -24,22 +24,19 @@ LEAST_WRITE = 4096
 class Memory:
     """Bytes in use by the connections of one endpoint, and the cap."""
 
-    __slots__ = ("_waiting", "limit", "used")
+    __slots__ = ("_waiting", "limit", "scarce", "used")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
+        self.scarce = False
+        """More than half of the cap is in use."""
         self._waiting: dict[Share, Callable[[], None]] = {}
 
     @property
     def free(self) -> int:
         """Bytes left below the cap."""
         return self.limit - self.used
-
-    @property
-    def scarce(self) -> bool:
-        """More than half of the cap is in use."""
-        return 2 * self.used > self.limit
 
     @property
     def pressed(self) -> bool:
@@ -51,14 +48,20 @@ class Memory:
         """More than seven eighths are in use: no new connections, and writes take nothing."""
         return 8 * self.used > 7 * self.limit
 
+    @property
+    def write_room(self) -> int:
+        """Bytes that may be written by all together: the last eighth is for what arrives."""
+        return self.limit * 7 // 8 - self.used
+
     def wait(self, share: Share, tell: Callable[[], None]) -> None:
         """Call ``tell`` once there is room again: a writer found none."""
         self._waiting[share] = tell
 
-    def give(self, size: int) -> None:
-        """``size`` bytes are free again."""
-        self.used -= size
-        if self._waiting and not self.pressed:
+    def take(self, size: int) -> None:
+        """``size`` bytes more are in use; negative for fewer."""
+        self.used += size
+        self.scarce = 2 * self.used > self.limit
+        if size < 0 and self._waiting and not self.pressed:
             waiting, self._waiting = self._waiting, {}
             for tell in waiting.values():
                 tell()
@@ -80,15 +83,12 @@ class Share:
     def take(self, size: int) -> None:
         """``size`` bytes more are held; negative for fewer."""
         self.held += size
-        if size > 0:
-            self.memory.used += size
-        elif size:
-            self.memory.give(-size)
+        self.memory.take(size)
 
     def write_room(self, waiting: int, window: int) -> int:
         """Bytes that may be written, when ``waiting`` are not acknowledged and the path and peer take ``window``."""
         memory = self.memory
-        room = memory.limit * 7 // 8 - memory.used  # the last eighth is for what arrives
+        room = memory.write_room
         if memory.scarce:
             room = min(room, max(LEAST_WRITE, window) - waiting)
         return max(room, 0)
@@ -99,4 +99,4 @@ class Share:
         memory, self.memory = self.memory, Memory(UNLIMITED)
         memory.leave(self)
         if held:
-            memory.give(held)
+            memory.take(-held)

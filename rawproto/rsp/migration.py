@@ -47,7 +47,7 @@ class Migration:
         elif now >= self._next_at:
             self.candidate, self._credit, self._challenges = source, size, 0
             self._token = int.from_bytes(self._core.entropy(8), "big")
-        if self._core.timers.get(Timer.PATH) is None:
+        if Timer.PATH not in self._core.timers.running:
             self.on_timer(now)
 
     def on_timer(self, now: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rawproto.protocol import SECOND
 from rawproto.rsp import integrity
@@ -43,17 +43,42 @@ class Outbound:
         if core.control:
             packet, aside = core.control.pop(0)
             return Transmit(Batch.single(packet), core.address if aside is None else aside)
-        if core.closed or core.state is State.SYN_SENT:
+        if core.closed or core.state is State.SYN_SENT or self.has_said_all(now):
             return None
         acks = core.receiver.acks
         if acks.pending:
-            answer = self._ack_with_data(now) or (self._ack_packet(now) if acks.due else None)
+            answer = self._ack_with_data(now) or (
+                self._ack(now, core.recovery.sent.next) if acks.due else None
+            )
             if answer is not None:
-                return self._single(answer)
+                if core.sender.check != integrity.NONE:
+                    answer = integrity.fill_one(answer)
+                return Transmit(Batch.single(answer), core.address, core.ecn)
         batch = self._next_batch(now)
         if batch is None:
             return None
         return Transmit(batch, core.address, core.ecn)
+
+    def has_said_all(self, now: int) -> bool:
+        """Whether there is nothing left to send, whatever the path and the peer would take."""
+        core = self._core
+        sender, stream = core.sender, core.sender.stream
+        if (
+            stream.next < stream.end
+            or stream.fin_pending
+            or stream.lost.starts
+            or core.receiver.acks.due
+            or core.probes_due
+            or core.ping_due
+            or core.control
+            or core.closed
+        ):
+            return False
+        if not sender.recovery.blocked_by_application:
+            sender.recovery.on_said_all(now)
+        if Timer.PACE in core.timers.running:
+            core.timers.stop(Timer.PACE)
+        return True
 
     def _next_batch(self, now: int) -> Batch | None:
         core = self._core
@@ -85,22 +110,21 @@ class Outbound:
         core = self._core
         if not before:
             core.waiting_since = now
-            if core.timers.get(Timer.IDLE) is None:
+            if Timer.IDLE not in core.timers.running:
                 core.timers.set(Timer.IDLE, now + int(core.config.idle_timeout * SECOND))
-        core.timers.stop(Timer.PERSIST)
+        if Timer.PERSIST in core.timers.running:
+            core.timers.stop(Timer.PERSIST)
         self._inbound.set_loss_timer()
 
     def _wait_for_room(self, now: int) -> None:
         """Nothing may go out now: arm the timer of what holds it back."""
         core = self._core
-        stream, recovery = core.sender.stream, core.recovery
+        recovery = core.recovery
         core.timers.stop(Timer.PACE)
-        if not stream.has_lost() and stream.next == stream.end and not stream.fin_pending:
-            return
         if not recovery.blocked_by_application:
             if recovery.window_room() > 0:
                 core.timers.set(Timer.PACE, recovery.pace_until(now))
-        elif not recovery.sent.packets_in_flight and core.timers.get(Timer.PERSIST) is None:
+        elif not recovery.sent.packets_in_flight and Timer.PERSIST not in core.timers.running:
             wait = recovery.rtt.probe_timeout(MAX_ACK_DELAY) << min(core.persist_tries, 20)
             core.timers.set(Timer.PERSIST, now + min(wait, MAX_PERSIST))
 
@@ -120,7 +144,7 @@ class Outbound:
     def _ping(self, now: int, carries: int = CARRIES_PROBE, size: int = 0) -> Batch:
         """A numbered packet without data, to be acknowledged at once; padded to ``size`` bytes."""
         core = self._core
-        number = core.recovery.on_sent_one(now, 0, 0, carries)
+        number = core.recovery.on_sent(now, 1, 0, 0, 0, carries)
         # The offset says nothing here; the eight bytes keep any answer shorter than the question.
         probe = Data(
             kind=Kind.PROBE,
@@ -131,32 +155,31 @@ class Outbound:
         )
         return Batch.single(self._checked(bytes(probe).ljust(size, b"\0")))
 
-    def _ack_fields(self, now: int) -> dict[str, Any]:
+    def _ack(self, now: int, number: int, flags: int = 0) -> bytes:
+        """An acknowledgement of all that has arrived, with its check left zero."""
         core = self._core
         acks = core.receiver.acks
-        return {
-            "port": core.terms.port,
-            "connection": core.peer_identifier,
-            "window": core.receiver.advertise(),
-            "ranges": acks.ranges(min(MAX_ACK_RANGES, (core.sender.size + _MORE_FOR_RANGES) // 8)),
-            "delay": now - acks.largest_at if acks.largest >= 0 else 0,
-            "marks": acks.congestion_marks,
-        }
-
-    def _ack_packet(self, now: int) -> bytes:
-        core = self._core
-        packet = encode_ack(number=core.recovery.sent.next, **self._ack_fields(now))
-        core.receiver.acks.on_sent()
+        packet = encode_ack(
+            core.terms.port,
+            core.peer_identifier,
+            number,
+            core.receiver.advertise(),
+            acks.ranges(min(MAX_ACK_RANGES, (core.sender.size + _MORE_FOR_RANGES) // 8)),
+            delay=now - acks.largest_at if acks.largest >= 0 else 0,
+            marks=acks.congestion_marks,
+            flags=flags,
+        )
+        acks.on_sent()
         core.acks_sent += 1
-        return self._checked(packet)
+        return packet
 
     def _ack_with_data(self, now: int) -> bytes | None:
-        """An acknowledgement and a small piece of new data in one packet, or None when there is no such piece."""
+        """An acknowledgement and a small piece of new data in one packet, its check left zero, or None."""
         core = self._core
         sender, stream = core.sender, core.sender.stream
         size = stream.end - stream.next
         limit = sender.size - ACK_HEADER_SIZE - 8 * MAX_ACK_RANGES
-        if not 0 < size <= limit or stream.end > sender.peer_window or stream.has_lost() or core.probes_due:
+        if not 0 < size <= limit or stream.end > sender.peer_window or stream.lost.starts or core.probes_due:
             return None
         if core.recovery.allowance(now) < size:
             return None
@@ -164,26 +187,19 @@ class Outbound:
         before = core.recovery.sent.packets_in_flight
         fin = stream.finished_writing
         carries = CARRIES_STREAM | (CARRIES_FIN if fin else 0)
-        number = core.recovery.on_sent_one(now, start, size, carries)
-        flags = _CARRIES_DATA | (_FIN if fin else 0)
-        front = encode_ack(number=number, flags=flags, **self._ack_fields(now))
+        number = core.recovery.on_sent(now, 1, start, size, size, carries)
+        front = self._ack(now, number, _CARRIES_DATA | (_FIN if fin else 0))
         stream.on_sent(start, stop)
         if fin:
             stream.fin_pending = False
         sender.packets += 1
         sender.bytes += size
-        core.receiver.acks.on_sent()
-        core.acks_sent += 1
         self._after_sending(before, now)
-        return self._checked(front + start.to_bytes(8, "big") + stream.piece(start, stop))
+        return front + start.to_bytes(8, "big") + stream.piece(start, stop)
 
     def _checked(self, packet: bytes) -> bytes:
         core = self._core
         return packet if core.sender.check == integrity.NONE else integrity.fill_one(packet)
-
-    def _single(self, packet: bytes) -> Transmit:
-        core = self._core
-        return Transmit(Batch.single(packet), core.address, core.ecn)
 
     def _trace_sent(self, batch: Batch, now: int) -> None:
         core = self._core

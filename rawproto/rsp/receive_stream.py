@@ -85,16 +85,12 @@ class ReceiveStream:
         return self.final_size is not None and self.read_offset == self.final_size
 
     @property
-    def window_end(self) -> int:
-        """First offset that would not be taken."""
-        return self.read_offset + self.capacity
-
-    @property
     def offer(self) -> int:
         """First offset not to promise to take: the window's end, or what there is room for while memory is scarce."""
+        room = self.capacity
         if self._share.memory.scarce:
-            return min(self.window_end, self.read_offset + max(SCARCE_WINDOW, len(self._ring)))
-        return self.window_end
+            room = min(room, max(SCARCE_WINDOW, len(self._ring)))
+        return self.read_offset + room
 
     @property
     def memory_is_scarce(self) -> bool:
@@ -117,17 +113,13 @@ class ReceiveStream:
 
     def would_refuse(self, start: int, stop: int) -> bool:
         """Whether data of ``[start, stop)`` lies beyond the window or the memory, or opens one hole too many."""
-        if stop > self.window_end:
+        if stop - self.read_offset > self.capacity:
             return True
         if stop - self.read_offset > len(self._ring):
             more = self._ring_for(stop - self.read_offset) - len(self._ring)
             if more > self._share.memory.free:
                 return True
         return start > self.next and len(self._beyond) >= MAX_GAPS and not self._touches(start, stop)
-
-    def contradicts_end(self, stop: int) -> bool:
-        """Whether data up to ``stop`` lies beyond the end of the stream that the peer stated."""
-        return self.final_size is not None and stop > self.final_size
 
     def _touches(self, start: int, stop: int) -> bool:
         return self._beyond.overlaps(start - 1, stop + 1)
@@ -242,7 +234,7 @@ class ReceiveStream:
 
     def readinto(self, target: memoryview) -> int:
         """Fill ``target`` with bytes in order; returns how many there were."""
-        size = min(len(target), self.readable)
+        size = min(len(target), self.next - self.read_offset)
         if size:
             at = (self.read_offset - self._origin) % len(self._ring)
             first = min(size, len(self._ring) - at)

@@ -121,7 +121,7 @@ class Receiver:
     def _enter(self, number: int, count: int, offset: int, stop: int, flags: int, now: int) -> bool:
         """Note ``count`` packets with the bytes ``[offset, stop)``, whose data is to be stored; false: refused."""
         stream = self.stream
-        if stream.contradicts_end(stop):
+        if stream.final_size is not None and stop > stream.final_size:
             raise StreamViolationError(f"data up to offset {stop}, beyond the end at {stream.final_size}")
         if stream.would_refuse(offset, stop):
             return False

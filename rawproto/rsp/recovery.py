@@ -103,21 +103,17 @@ class Recovery:
         if self.sent.next >= self._skipper.at:
             self.sent.skip()
             self._skipper.skipped(self.sent.next)
-        first = self.sent.append(now, count, offset, size, last, carries, self._rate_snapshot(now))
-        total = (count - 1) * size + last
-        self.loss.on_sent(now)
-        self.pacer.sent(total)
-        self.controller.on_sent(now, total, self.sent.bytes_in_flight)
-        return first
-
-    def on_sent_one(self, now: int, offset: int, size: int, carries: int) -> int:
-        """Enter one packet of ``size`` payload bytes; it has the number returned."""
-        return self.on_sent(now, 1, offset, size, size, carries)
-
-    def _rate_snapshot(self, now: int) -> tuple[int, int, int]:
         if not self.sent.packets_in_flight:
             self._first_sent_at = self._delivered_at = now
-        return self._delivered, self._delivered_at, self._first_sent_at
+        rate = self._delivered, self._delivered_at, self._first_sent_at
+        self.loss.last_sent_at = now
+        self.pacer.sent((count - 1) * size + last)
+        return self.sent.append(now, count, offset, size, last, carries, rate)
+
+    def on_said_all(self, now: int) -> None:
+        """There is nothing (more) to send."""
+        if not self.blocked_by_application and self.allowance(now) > 0:
+            self.on_application_limited()
 
     def on_application_limited(self) -> None:
         """There was nothing (more) to send although window and pacer would have allowed it."""

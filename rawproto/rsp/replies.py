@@ -37,35 +37,36 @@ class Replies:
         together: answers to many may be one Transmit with a destination each; else they are taken apart.
     """
 
-    __slots__ = ("_entropy", "_limit", "_second", "_together", "_told", "_waiting")
+    __slots__ = ("_entropy", "_limit", "_second", "_together", "_told", "waiting")
 
     def __init__(self, entropy: Callable[[int], bytes], *, together: bool = False) -> None:
         self._entropy = entropy
         self._together = together
-        self._waiting: deque[Transmit] = deque()
+        self.waiting: deque[Transmit] = deque()
+        """Answers to be sent, the oldest first."""
         self._told: Counter[Hashable] = Counter()
         self._second = -1
         self._limit = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)
 
     def cookie(self, packet: bytes, destination: Any) -> bool:
         """Queue a COOKIE; false when too many answers wait."""
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self.waiting) >= MAX_WAITING:
             return False
-        self._waiting.append(Transmit(Batch.single(packet), destination))
+        self.waiting.append(Transmit(Batch.single(packet), destination))
         return True
 
     def cookies(self, rows: NDArray[np.uint8], destinations: Sequence[Any]) -> int:
         """Queue a COOKIE a row; returns how many were taken."""
-        room = MAX_WAITING - len(self._waiting)
+        room = MAX_WAITING - len(self.waiting)
         if self._together:
             if room > 0:
-                self._waiting.append(Transmit(Batch(rows), None, destinations=destinations))
+                self.waiting.append(Transmit(Batch(rows), None, destinations=destinations))
             return len(rows) if room > 0 else 0
         pairs = list(zip(rows, destinations, strict=True))[: max(room, 0)]
-        self._waiting.extend(Transmit(Batch.single(row.tobytes()), to) for row, to in pairs)
+        self.waiting.extend(Transmit(Batch.single(row.tobytes()), to) for row, to in pairs)
         return len(pairs)
 
     def may_reset(self, destination: Hashable, now: int) -> bool:
@@ -79,12 +80,12 @@ class Replies:
         if told >= self._limit or (not told and len(self._told) >= MAX_SOURCES):
             return False
         self._told[destination] = told + 1
-        return len(self._waiting) < MAX_WAITING
+        return len(self.waiting) < MAX_WAITING
 
     def reset(self, packet: bytes, destination: Any) -> None:
         """Queue a RESET that :meth:`may_reset` allowed."""
-        self._waiting.append(Transmit(Batch.single(packet), destination))
+        self.waiting.append(Transmit(Batch.single(packet), destination))
 
     def pop(self) -> Transmit | None:
         """The oldest answer, or None."""
-        return self._waiting.popleft() if self._waiting else None
+        return self.waiting.popleft() if self.waiting else None

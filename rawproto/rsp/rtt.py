@@ -44,12 +44,12 @@ class RTTEstimator:
         No more than the ``limit`` agreed on (RFC 9002 section 5.3), or all of it when it is longer than a probe
         timeout: then the acknowledgement repeats one that was lost, and its age says nothing of the path.
         """
-        return ack_delay if ack_delay > self.probe_timeout(limit) else min(ack_delay, limit)
+        return ack_delay if ack_delay <= limit or ack_delay > self.probe_timeout(limit) else limit
 
     def update(self, sample: int, ack_delay: int, now: int) -> None:
         """Take one sample; ``ack_delay`` is by how much the acknowledgement was late, as far as believed."""
         sample = max(sample, 1)
-        if ack_delay > self.probe_timeout(0) and sample - ack_delay >= max(self.minimum, 1):
+        if sample - ack_delay >= max(self.minimum, 1) and ack_delay > self.probe_timeout(0):
             sample, ack_delay = sample - ack_delay, 0
         self.latest = sample
         if not self.has_sample:

@@ -31,7 +31,6 @@ class SendStream:
     __slots__ = (
         "_acknowledged",
         "_chunks",
-        "_lost",
         "_object",
         "_starts",
         "_tail_room",
@@ -41,6 +40,7 @@ class SendStream:
         "fin_pending",
         "finished_writing",
         "limit",
+        "lost",
         "next",
     )
 
@@ -57,9 +57,12 @@ class SendStream:
         self.fin_pending = False
         self.fin_acked = False
         self._acknowledged = RangeSet()
-        self._lost = RangeSet()
+        self.lost = RangeSet()
+        """What must be sent again."""
         self._starts: list[int] = []
-        self._chunks: list[NDArray[np.uint8]] = []
+        self._chunks: list[
+            NDArray[np.uint8] | bytes
+        ] = []  # bytes: a small message, until an array of it is asked for
         self._tail_room = 0
         self._object: bytes | None = None  # what the last chunk is a part of, when that is by reference
 
@@ -90,7 +93,7 @@ class SendStream:
         view = view[:size]
         if not self._chunks and size < REFERENCE_FROM:
             # The usual small message: nothing else waits. Its bytes cost less than a chunk with room for more.
-            self._append_chunk(np.frombuffer(bytes(view), dtype=np.uint8), 0)
+            self._append_chunk(bytes(view), 0)
             self.end += size
         elif size >= REFERENCE_FROM and type(view.obj) is bytes:
             chunk = np.frombuffer(view, dtype=np.uint8)
@@ -110,18 +113,24 @@ class SendStream:
         if not self._chunks or self._object is not whole or self._tail_room:
             return False
         base = np.frombuffer(whole, dtype=np.uint8)
-        last = self._chunks[-1]
+        last = self._array(-1)
         begin = _address(last) - _address(base)
         if _address(chunk) - _address(base) != begin + len(last):
             return False
         self._chunks[-1] = base[begin : begin + len(last) + len(chunk)]
         return True
 
-    def _append_chunk(self, chunk: NDArray[np.uint8], room: int) -> None:
+    def _append_chunk(self, chunk: NDArray[np.uint8] | bytes, room: int) -> None:
         self._starts.append(self.end)
         self._chunks.append(chunk)
         self._tail_room = room
         self._object = None
+
+    def _array(self, index: int) -> NDArray[np.uint8]:
+        chunk = self._chunks[index]
+        if isinstance(chunk, bytes):
+            chunk = self._chunks[index] = np.frombuffer(chunk, dtype=np.uint8)
+        return chunk
 
     def _append_copy(self, view: memoryview) -> None:
         source = np.frombuffer(view, dtype=np.uint8)
@@ -131,7 +140,7 @@ class SendStream:
                 size = _CHUNK if self._chunks or len(source) > _CHUNK // 8 else max(1024, 2 * len(source))
                 self._append_chunk(np.empty(size, dtype=np.uint8), size)
             piece = source[: self._tail_room]
-            chunk = self._chunks[-1]
+            chunk = self._array(-1)
             at = len(chunk) - self._tail_room
             chunk[at : at + len(piece)] = piece
             self._tail_room -= len(piece)
@@ -144,15 +153,11 @@ class SendStream:
             self.finished_writing = True
             self.fin_pending = True
 
-    def has_lost(self) -> bool:
-        """Something must be sent again."""
-        return bool(self._lost.starts)
-
     def lost_range(self, size: int) -> tuple[int, int] | None:
         """The lowest ``size`` bytes (or fewer) in a row that must be sent again, or None."""
-        if not self._lost.starts:
+        if not self.lost.starts:
             return None
-        start, stop = self._lost.first
+        start, stop = self.lost.first
         return start, min(stop, start + size)
 
     def new_range(self, size: int, window_end: int) -> tuple[int, int] | None:
@@ -167,6 +172,10 @@ class SendStream:
 
     def piece(self, start: int, stop: int) -> bytes:
         """A copy of the bytes ``[start, stop)``."""
+        if len(self._chunks) == 1 and start == self._starts[0] and stop == self.end:
+            only = self._chunks[0]
+            if isinstance(only, bytes):
+                return only
         array, index, _ = self.locate(start, stop, stop - start)
         return array[index : index + stop - start].tobytes()
 
@@ -177,7 +186,7 @@ class SendStream:
         returned alone, as a copy.
         """
         index = bisect_right(self._starts, start) - 1
-        chunk, chunk_start = self._chunks[index], self._starts[index]
+        chunk, chunk_start = self._array(index), self._starts[index]
         chunk_stop = self._starts[index + 1] if index + 1 < len(self._starts) else self.end
         if stop <= chunk_stop:
             return chunk, start - chunk_start, stop
@@ -193,7 +202,7 @@ class SendStream:
             limit = self._starts[index + 1] if index + 1 < len(self._starts) else self.end
             take = min(stop, limit) - at
             begin = at - self._starts[index]
-            out[at - start : at - start + take] = self._chunks[index][begin : begin + take]
+            out[at - start : at - start + take] = self._array(index)[begin : begin + take]
             at += take
             index += 1
         return out, 0, stop
@@ -202,13 +211,13 @@ class SendStream:
         """``[start, stop)`` went out, for the first time or again."""
         if stop > self.next:
             self.next = stop
-        if self._lost.starts:
-            self._lost.remove(start, stop)
+        if self.lost.starts:
+            self.lost.remove(start, stop)
 
     def on_acknowledged(self, start: int, stop: int) -> int:
         """The peer has ``[start, stop)``; returns by how many bytes the acknowledged prefix grew."""
-        if self._lost.starts:
-            self._lost.remove(start, stop)
+        if self.lost.starts:
+            self.lost.remove(start, stop)
         before = self.acked_end
         if start <= before:
             if stop <= before:
@@ -225,7 +234,7 @@ class SendStream:
     def on_lost(self, start: int, stop: int) -> None:
         """``[start, stop)`` was lost: send again what the peer does not have of it."""
         for low, high in self._acknowledged.missing(max(start, self.acked_end), stop):
-            self._lost.add(low, high)
+            self.lost.add(low, high)
 
     def discard(self) -> None:
         """Nothing will be sent any more: let go of what was written."""

@@ -124,10 +124,9 @@ class Sender:
     def next_batch(self, now: int) -> Batch | None:
         """The next batch that windows and pacer let go, or None."""
         stream = self.stream
-        lost = stream.has_lost()
+        lost = bool(stream.lost.starts)
         if not lost and stream.next == stream.end and not stream.fin_pending:
-            if not self.recovery.blocked_by_application and self.recovery.allowance(now) > 0:
-                self.recovery.on_application_limited()
+            self.recovery.on_said_all(now)
             return None
         allowed = self.recovery.allowance(now)
         if allowed <= 0:
@@ -186,7 +185,7 @@ class Sender:
 
     def _empty(self, now: int, offset: int, flags: int, carries: int) -> Batch:
         self.stream.fin_pending = False
-        number = self.recovery.on_sent_one(now, offset, 0, carries)
+        number = self.recovery.on_sent(now, 1, offset, 0, 0, carries)
         self.packets += 1
         return self._single(number, offset, flags, b"")
 
@@ -261,7 +260,7 @@ class Sender:
         stream, total = self.stream, stop - start
         carries_end = stream.finished_writing and stop == stream.end
         carries = CARRIES_STREAM | (CARRIES_FIN if carries_end else 0)
-        number = self.recovery.on_sent_one(now, start, total, carries)
+        number = self.recovery.on_sent(now, 1, start, total, total, carries)
         if carries_end:
             stream.fin_pending = False
         stream.on_sent(start, stop)
@@ -279,7 +278,7 @@ class Sender:
         flags = _FIN if carries_end else 0
         if stop >= self.peer_window - self.size and stop < stream.end:
             flags |= _BLOCKED
-        waiting = stop < stream.end or stream.has_lost()
+        waiting = stop < stream.end or bool(stream.lost.starts)
         unasked = self.bytes + total - self._asked_at
         if (
             ask

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["TRANSITIONS", "State", "StateMachine"]
+__all__ = ["FINISHED", "TRANSITIONS", "State", "StateMachine"]
 
 
 class State(enum.Enum):
@@ -36,6 +36,10 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.DRAINING: frozenset({State.CLOSED}),
     State.CLOSED: frozenset(),
 }
+
+
+FINISHED = (State.DRAINING, State.CLOSED)
+"""Where nothing is left that an application could wait for: both halves are done."""
 
 
 class StateMachine:

@@ -37,38 +37,35 @@ class Timer(enum.IntEnum):
 class TimerTable:
     """At most one deadline for each :class:`Timer`, in nanoseconds."""
 
-    __slots__ = ("_deadlines",)
+    __slots__ = ("running",)
 
     def __init__(self) -> None:
-        self._deadlines: dict[Timer, int] = {}
+        self.running: dict[Timer, int] = {}
+        """The timers that run, and when they are due."""
 
     def set(self, timer: Timer, deadline: int) -> None:
         """Start ``timer``, or move it."""
-        self._deadlines[timer] = deadline
+        self.running[timer] = deadline
 
     def stop(self, timer: Timer) -> None:
         """Stop ``timer``; harmless when it does not run."""
-        self._deadlines.pop(timer, None)
+        self.running.pop(timer, None)
 
     def stop_all(self) -> None:
         """Stop every timer."""
-        self._deadlines.clear()
+        self.running.clear()
 
     def rest(self) -> None:
         """Give back the room of timers that ran once; an emptied dict keeps it."""
-        self._deadlines = dict(self._deadlines)
-
-    def get(self, timer: Timer) -> int | None:
-        """When ``timer`` is due, or None."""
-        return self._deadlines.get(timer)
+        self.running = dict(self.running)
 
     def next(self) -> int | None:
         """The earliest deadline, or None."""
-        return min(self._deadlines.values(), default=None)
+        return min(self.running.values(), default=None)
 
     def expired(self, now: int) -> list[Timer]:
         """Take out and return the timers that are due, in the order of their enumeration."""
-        due = sorted(timer for timer, deadline in self._deadlines.items() if deadline <= now)
+        due = sorted(timer for timer, deadline in self.running.items() if deadline <= now)
         for timer in due:
-            del self._deadlines[timer]
+            del self.running[timer]
         return due

@@ -14,7 +14,7 @@ from rawproto import DatagramProtocol, InvariantError, IPAddr, Simulation
 from rawproto.lab.model import DATA, FIN, Inflow, Outflow, Packet, Spans
 from rawproto.lab.swarm import rsp_transfer
 from rawproto.protocol import SECOND
-from rawproto.rsp import Endpoint, RSPConfig, integrity
+from rawproto.rsp import Endpoint, RSPConfig, integrity, outbound
 from rawproto.rsp.acks import AckTracker
 from rawproto.rsp.arrivals import Arrivals
 from rawproto.rsp.directory import Directory
@@ -26,6 +26,7 @@ from rawproto.rsp.recovery import Recovery
 from rawproto.rsp.replies import Replies
 from rawproto.rsp.send_stream import SendStream
 from rawproto.rsp.sender import Sender
+from rawproto.wire.batch import Batch, Transmit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,10 +84,14 @@ def says_more_when_over(whole: Callable[..., Any]) -> Callable[..., Any]:
     def poll_transmit(self: Outbound, now: int) -> Any:
         core = self._core
         if core.closed and core.peer_identifier and not core.control:
-            return self._single(self._ack_packet(now))
+            return Transmit(Batch.single(self._ack(now, core.recovery.sent.next)), core.address)
         return whole(self, now)
 
     return poll_transmit
+
+
+def invents_marks(whole: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *fields, **named: whole(*fields, **(named | {"marks": 1}))
 
 
 def one_too_many(_: Outbound, found: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -134,12 +139,7 @@ MUTANTS: dict[str, tuple[Any, str, Change, str]] = {
         "goes out after",
     ),
     "more is acknowledged than arrived": (AckTracker, "ranges", after(one_too_many), "have not all arrived"),
-    "marks are invented": (
-        Outbound,
-        "_ack_fields",
-        after(lambda _, fields: fields | {"marks": 1}),
-        "congestion marks are told",
-    ),
+    "marks are invented": (outbound, "encode_ack", invents_marks, "congestion marks are told"),
     "acknowledged data is dropped": (ReceiveStream, "write", once_in(7, never), "bytes in a row are there"),
     "damage is not noticed": (
         integrity,

@@ -396,7 +396,7 @@ class TestMemory:
         memory = Memory(1000)
         seen = []
         for used in (500, 501, 751, 876):
-            memory.used = used
+            memory.take(used - memory.used)
             seen.append((memory.scarce, memory.pressed, memory.exhausted))
         assert seen == [(False,) * 3, (True, False, False), (True, True, False), (True,) * 3]
 

@@ -271,7 +271,7 @@ class TestF14Scoreboard:
         )  # what is in flight and lost by then makes no difference
         assert len(client._core.recovery.sent._lost.runs) <= 256
         assert len(list(client._core.recovery.sent)) <= 4096
-        assert len(client._core.sender.stream._lost) <= 4096
+        assert len(client._core.sender.stream.lost) <= 4096
 
     def test_gaps_at_the_receiver_are_limited_and_flat_in_cost(self, pair):
         # E4: the same out-of-order segment 100 times, then thousands of one-byte segments with gaps.

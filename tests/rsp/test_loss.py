@@ -30,7 +30,7 @@ class Bench:
 
     def send(self, now, count=1):
         first = self.sent.append(now, count, 100 * self.sent.next, 100, 100, CARRIES_STREAM)
-        self.loss.on_sent(now)
+        self.loss.last_sent_at = now
         return first
 
     def ack(self, now, *ranges, delay=0):
@@ -115,7 +115,7 @@ def test_f16_repeated_probe_timeouts_differ_by_a_tenth_at_random(bench):
         subject.loss.probe_count = 0
         subject.loss.on_timeout(chance)
         assert abs(subject.loss.timeout(0) - one * (2 + tenths / 5)) <= 2
-    subject.loss.on_sent(0)
+    subject.loss.last_sent_at = 0
     for _ in range(20):
         subject.loss.on_timeout(255)
     assert subject.loss.timeout(0) < 10 * SECOND

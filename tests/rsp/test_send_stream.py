@@ -90,7 +90,7 @@ class TestRanges:
         stream.on_sent(0, 20)
         assert stream.lost_range(100) == (40, 60)
         stream.on_acknowledged(40, 60)
-        assert not stream.has_lost()
+        assert not stream.lost
 
     def test_the_oldest_unacknowledged_is_what_a_probe_carries(self):
         stream = SendStream(1000)
@@ -184,5 +184,5 @@ def test_whatever_is_lost_or_acknowledged_the_stream_gets_through(seed):
         if stream.acked_end == total:
             break
     assert stream.acked_end == stream.end == total
-    assert not stream.has_lost()
+    assert not stream.lost
     assert not len(stream._acknowledged)

@@ -80,7 +80,7 @@ class TestTimers:
         table.set(Timer.LOSS, 20)
         table.set(Timer.IDLE, 10)
         table.set(Timer.IDLE, 30)
-        assert (table.next(), table.get(Timer.IDLE), table.get(Timer.PACE)) == (20, 30, None)
+        assert (table.next(), table.running) == (20, {Timer.LOSS: 20, Timer.IDLE: 30})
         table.stop(Timer.PACE)
         table.stop(Timer.LOSS)
         assert table.next() == 30

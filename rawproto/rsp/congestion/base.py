@@ -83,9 +83,6 @@ class CongestionController(abc.ABC):
     def pacing_rate(self, smoothed_rtt: int) -> float:
         """Bytes a second at which to send."""
 
-    def on_sent(self, now: int, size: int, in_flight: int) -> None:  # noqa: B027 - few controllers care
-        """``size`` bytes were sent; ``in_flight`` includes them."""
-
     @abc.abstractmethod
     def on_acknowledged(self, event: Acknowledged, *, window_limited: bool) -> None:
         """Packets were acknowledged; ``window_limited``: the window was what held sending back."""

@@ -56,15 +56,12 @@ class Phase(enum.Enum):
 class MaxFilter:
     """Largest sample of the last rounds: samples that fall from front to back."""
 
-    __slots__ = ("_samples",)
+    __slots__ = ("_samples", "maximum")
 
     def __init__(self) -> None:
         self._samples: list[tuple[int, float]] = []
-
-    @property
-    def maximum(self) -> float:
+        self.maximum = 0.0
         """The largest sample; 0 before the first."""
-        return self._samples[0][1] if self._samples else 0.0
 
     def add(self, sample: float, round_number: int) -> None:
         """Take a sample of round ``round_number`` and forget those too old."""
@@ -73,6 +70,7 @@ class MaxFilter:
         self._samples.append((round_number, sample))
         while self._samples[0][0] < round_number - BANDWIDTH_ROUNDS:
             del self._samples[0]
+        self.maximum = self._samples[0][1]
 
 
 class Aggregation:
@@ -103,12 +101,14 @@ class BBR(CongestionController):
     """Bandwidth and round trip, nothing else."""
 
     name = "bbr"
+    window = 0
+    """Bytes that may be in flight."""
 
     def __init__(self, max_datagram: int, now: int) -> None:
         super().__init__(max_datagram, now)
         self._phase = Phase.STARTUP
         self._bandwidth = MaxFilter()
-        self._window = initial_window(max_datagram)
+        self.window = self._window = initial_window(max_datagram)
         self._min_rtt = 0
         self._min_rtt_at = now
         self._round = 0
@@ -125,13 +125,6 @@ class BBR(CongestionController):
         self._before: tuple[float, int] | None = None  # ceiling and window before the losses of this episode
         self._cut_short: int | None = None  # how full the pipe counted as when they ended startup
         self._aggregation = Aggregation(now)
-
-    @property
-    def window(self) -> int:
-        """Bytes that may be in flight."""
-        if self._phase is Phase.PROBE_RTT:
-            return PROBE_RTT_DATAGRAMS * self.max_datagram
-        return self._window
 
     @property
     def state(self) -> str:
@@ -261,6 +254,12 @@ class BBR(CongestionController):
             window = int(self._ceiling)
         least = PROBE_RTT_DATAGRAMS * self.max_datagram
         self._window = window if window > least else least
+        self._show_window()
+
+    def _show_window(self) -> None:
+        """Bring :attr:`window`, which is read far more often than it changes, up to date."""
+        is_short = self._phase is Phase.PROBE_RTT
+        self.window = PROBE_RTT_DATAGRAMS * self.max_datagram if is_short else self._window
 
     def on_lost(self, event: Lost) -> None:
         """Count it for the round; collapse on persistent congestion."""
@@ -271,6 +270,7 @@ class BBR(CongestionController):
         if event.persistent:
             self._window = PROBE_RTT_DATAGRAMS * self.max_datagram
             self._before = self._cut_short = None
+            self._show_window()
 
     def on_congestion_mark(self, now: int, sent_at: int) -> None:
         """Marks say what loss only hints at: the queue is too long."""
@@ -286,3 +286,4 @@ class BBR(CongestionController):
         if self._cut_short is not None:
             self._full_count, self._full_bandwidth, self._cut_short = self._cut_short, 0.0, None
             self._phase = Phase.STARTUP
+        self._show_window()
