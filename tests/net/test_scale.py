@@ -106,8 +106,7 @@ async def shares(connections, messages):
     async with await aio.listen("rsp+udp4", "127.0.0.1:0", backlog=512) as listener:
         dialed = [await aio.dial("rsp+udp4", listener.addr, timeout=60) for _ in range(connections)]
         accepted = [await listener.accept() for _ in range(connections)]
-        async with asyncio.timeout(60):
-            await asyncio.gather(*map(echo, accepted), *(talk(*pair) for pair in enumerate(dialed)))
+        await asyncio.gather(*map(echo, accepted), *(talk(*pair) for pair in enumerate(dialed)))
     return jain(done)
 
 
