@@ -21,11 +21,18 @@ RESET_WINDOW = 1 << 20
 DOUBT_TIMEOUTS = 3
 """Probe timeouts in which a questioned peer has to be heard."""
 
+OF_HELLOS = (Reason.REFUSED, Reason.VERSION)
+"""Reasons that answer a SYN or CONFIRM. Once the peer was heard they are late: a copy of it came to an endpoint of the
+host when the listener had closed, and what that took in lives on."""
+DIALLING = (State.SYN_SENT, State.CONFIRMING)
+
 
 def on_reset(core: Core, reset: Reset, now: int) -> None:
     """Take a RESET whose check is right: it ends the connection, or puts it in doubt, or is not believed."""
     if core.state is State.DRAINING:
         return  # only the quiet time is left: nothing to be ended (RFC 1337)
+    if reset.reason in OF_HELLOS and core.state not in DIALLING:
+        return
     if reset.flags.ECHO:
         if not _echo_counts(core, reset.number):
             return
@@ -70,7 +77,7 @@ def settle_doubt(core: Core, now: int) -> None:
 
 def _end_by_reset(core: Core, reason: int, now: int) -> None:
     local, remote = f"port {core.terms.source_port}", f"{core.address} port {core.terms.port}"
-    connecting = core.state in (State.SYN_SENT, State.CONFIRMING)
+    connecting = core.state in DIALLING
     core.end(reset_error(reason, connecting=connecting, local=local, remote=remote), now)
 
 

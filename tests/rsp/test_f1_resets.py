@@ -63,6 +63,16 @@ class TestF1Number:
         assert len(p.packets) == before
         assert client.state is State.ESTABLISHED
 
+    @pytest.mark.parametrize("reason", [Reason.REFUSED, Reason.VERSION])
+    def test_an_answer_to_the_handshake_is_late_once_the_peer_was_heard(self, pair, reason):
+        """A copy of the SYN came to an endpoint when the listener had closed."""
+        p = pair()
+        client, server = p.open()
+        for name, end in (("a", client), ("b", server)):
+            p.deliver(name, reset(end.identifier, expected(end), reason))
+        p.run_for(60)
+        assert client.state is server.state is State.ESTABLISHED
+
     def test_a_wrong_check_is_silence(self, pair):
         p, client, _ = talking(pair)
         packet = bytearray(reset(client.identifier, expected(client)))
