@@ -31,7 +31,7 @@ __all__ = ["Driver"]
 class Driver(abc.ABC):
     """Runs an endpoint on a link, for as long as it has connections or listeners."""
 
-    def __init__(self, endpoint: Endpoint, link: Link) -> None:
+    def __init__(self, endpoint: Endpoint, link: Link, neighbours: Neighbours | None) -> None:
         self.endpoint = endpoint
         self.link = link
         self.lock = threading.Lock()
@@ -41,10 +41,11 @@ class Driver(abc.ABC):
         self.stopped = False
         self.finishing = False
         """It was an orphan, and is being seen to its end."""
-        self.neighbours: Neighbours | None = None
+        self.neighbours = neighbours
         """Other endpoints on the same raw protocol; None where the kernel tells ports apart (UDP)."""
-        self.claims = 0
-        """Calls that have got hold of the driver and are about to give it something to do."""
+        self.claims = 1
+        """Calls that have got hold of the driver and are about to give it something to do. Whoever makes it has the
+        first: a packet that comes before there is anything to do would else be its end."""
         self._watchers: dict[Connection | Listener, Callable[[], None]] = {}
 
     @property

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rawproto.link.base import Link
+    from rawproto.net.neighbours import Neighbours
     from rawproto.rsp.endpoint import Endpoint
 
 __all__ = ["AsyncDriverSide", "LoopDriver"]
@@ -35,8 +36,14 @@ class AsyncDriverSide(AsyncSide):
 class LoopDriver(Driver):
     """Runs an endpoint in the event loop that is running now; all its methods are called in that loop."""
 
-    def __init__(self, endpoint: Endpoint, link: Link, on_stop: Callable[[LoopDriver], None]) -> None:
-        super().__init__(endpoint, link)
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        link: Link,
+        neighbours: Neighbours | None,
+        on_stop: Callable[[LoopDriver], None],
+    ) -> None:
+        super().__init__(endpoint, link, neighbours)
         self._on_stop = on_stop
         self._loop = asyncio.get_running_loop()
         self._fd = link.fileno()

@@ -35,10 +35,11 @@ class Registry(Generic[D]):
     """The drivers that are running, by what they carry.
 
     Args:
-        make: starts a driver for an endpoint on a link; it calls the third argument when it stops.
+        make: starts a driver for an endpoint on a link, with what it knows of other endpoints; it is claimed from the
+            beginning, and calls the fourth argument when it stops.
     """
 
-    def __init__(self, make: Callable[[Endpoint, Link, Callable[[D], None]], D]) -> None:
+    def __init__(self, make: Callable[[Endpoint, Link, Neighbours | None, Callable[[D], None]], D]) -> None:
         self._make = make
         self._watched = False
         self._lock = threading.Lock()
@@ -73,6 +74,7 @@ class Registry(Generic[D]):
         while True:
             with self._lock:
                 driver = self._shared.get(key) if key is not None else None
+                is_new = driver is None
                 if driver is None:
                     if not self._watched:
                         self._watched = True
@@ -82,7 +84,7 @@ class Registry(Generic[D]):
                         self._shared[key] = driver
             with driver.lock:
                 if not driver.stopped:
-                    driver.claims += 1
+                    driver.claims += not is_new
                     return driver
             self._drop(driver)
 
@@ -97,6 +99,7 @@ class Registry(Generic[D]):
 
         lifecycle.finish_orphans(self)
         link = open_link(network, version, local, config)
+        neighbours = None
         try:
             neighbours = Neighbours(config.protocol, version) if network.transport == "rsp" else None
             endpoint = Endpoint(
@@ -110,10 +113,11 @@ class Registry(Generic[D]):
                 neighbours=neighbours,
                 now=time.monotonic_ns(),
             )
-            driver = self._make(endpoint, link, self._drop)
-            driver.neighbours = neighbours
+            driver = self._make(endpoint, link, neighbours, self._drop)
         except BaseException:
             link.close()
+            if neighbours is not None:
+                neighbours.close()
             raise
         self._all.add(driver)
         return driver

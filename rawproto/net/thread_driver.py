@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rawproto.link.base import Link
+    from rawproto.net.neighbours import Neighbours
     from rawproto.rsp.endpoint import Endpoint
 
 __all__ = ["DriverSide", "ThreadDriver"]
@@ -83,8 +84,14 @@ class DriverSide(Side):
 class ThreadDriver(Driver):
     """Runs an endpoint in the threads that wait for it, and in one of its own; see the module's text."""
 
-    def __init__(self, endpoint: Endpoint, link: Link, on_stop: Callable[[ThreadDriver], None]) -> None:
-        super().__init__(endpoint, link)
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        link: Link,
+        neighbours: Neighbours | None,
+        on_stop: Callable[[ThreadDriver], None],
+    ) -> None:
+        super().__init__(endpoint, link, neighbours)
         self._on_stop = on_stop
         self._leader: DriverSide | None = None
         self._followers: dict[DriverSide, None] = {}
@@ -102,6 +109,8 @@ class ThreadDriver(Driver):
         self._thread.start()
         self._thread_id: int = self._thread.native_id or 0
         helpers[self._thread_id] = self.call_in_thread
+        if not self._thread.is_alive():  # it may have taken itself out before it was put in
+            helpers.pop(self._thread_id, None)
 
     # ---- waiting application threads
 

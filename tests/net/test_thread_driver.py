@@ -1,9 +1,20 @@
 """Who drives: leaders, followers, the background thread."""
 
+import os
+import socket
+import threading
+
 import pytest
 
 import rawproto
+from rawproto import IP, RSPConfig, UDPAddr, UDPLink
+from rawproto.link.privilege import helpers
+from rawproto.net import thread_driver
+from rawproto.net.networks import parse_network
+from rawproto.net.registry import Registry
 from rawproto.net.rsp_blocking import REGISTRY
+from rawproto.net.thread_driver import ThreadDriver
+from rawproto.rsp import Endpoint
 
 NETWORK = "rsp+udp4"
 
@@ -107,3 +118,40 @@ def test_a_refused_dial_names_network_and_endpoints_once():
     error = caught.value
     assert (error.network, str(error.remote)) == ("rsp+udp4", address)
     assert str(error).startswith(f"dial rsp+udp4 {error.local}->{address}: nothing there speaks the protocol")
+
+
+def test_a_packet_that_comes_before_there_is_anything_to_do_is_not_the_end_of_a_driver(wait_until):
+    """On raw IP every endpoint gets what others are sent, so one may come as soon as the socket is open."""
+
+    def make(endpoint, link, neighbours, on_stop):
+        driver = ThreadDriver(endpoint, link, neighbours, on_stop)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.sendto(b"for somebody else", ("127.0.0.1", link.local_addr.port))
+        wait_until(lambda: endpoint.stats.received)
+        return driver
+
+    registry = Registry(make)
+    local = UDPAddr(IP("127.0.0.1"), 0)
+    driver = registry.claim(parse_network(NETWORK), 4, local, RSPConfig(), listening=False, owner=None)
+    with driver.lock:
+        assert not driver.stopped
+        assert driver.claims == 1
+    registry.unclaim(driver)
+    driver.join(60)
+    assert driver.stopped
+    assert driver.link.fileno() == -1
+    assert list(registry) == []
+
+
+def test_a_driver_whose_thread_ended_at_once_is_not_kept(monkeypatch):
+    class Quick(threading.Thread):
+        def start(self):
+            super().start()
+            self.join()
+
+    monkeypatch.setattr(thread_driver.threading, "Thread", Quick)
+    monkeypatch.setattr(ThreadDriver, "_background", ThreadDriver.release)
+    link = UDPLink(UDPAddr(IP("127.0.0.1"), 0))
+    driver = ThreadDriver(Endpoint(entropy=os.urandom), link, None, lambda _: None)
+    assert driver.link.fileno() == -1
+    assert driver.call_in_thread not in helpers.values()
