@@ -72,10 +72,9 @@ def files(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("network", ["rsp", "rsp+udp"])
 @pytest.mark.parametrize("way", ["put", "get"])
-def test_serve_and_who_asks(
-    cli: CLI, hosts: list[Host], tmp_path: Path, files: Path, way: str, network: str
-) -> None:
-    a, b = hosts
+def test_serve_and_who_asks(cli: CLI, lab: Lab, tmp_path: Path, files: Path, way: str, network: str) -> None:
+    a, b = lab.hosts("a", "b")
+    lab.link(a, b, rate="20mbit")  # however long somebody looks, no disk gets full
     other = tmp_path / "other"
     other.mkdir()
     served = other if way == "put" else files
