@@ -6,11 +6,11 @@ from rawproto.lab.campaign import Report as Report
 from rawproto.lab.campaign import find_scenario as find_scenario
 from rawproto.lab.campaign import run_campaign as run_campaign
 from rawproto.lab.cluster import DaskExecutor as DaskExecutor
+from rawproto.lab.counters import DirectionStats as DirectionStats
 from rawproto.lab.fates import Decisions as Decisions
 from rawproto.lab.fates import Fate as Fate
 from rawproto.lab.faults import ImpairedLink as ImpairedLink
 from rawproto.lab.host import Host as Host
-from rawproto.lab.impair import DirectionStats as DirectionStats
 from rawproto.lab.lab import Lab as Lab
 from rawproto.lab.links import LabLink as LabLink
 from rawproto.lab.node import Node as Node

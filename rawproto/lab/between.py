@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from rawproto.lab.children import Children
+    from rawproto.lab.counters import DirectionStats
     from rawproto.lab.host import Host
-    from rawproto.lab.impair import DirectionStats
     from rawproto.lab.rules import Rule
     from rawproto.lab.spec import Impairments
 

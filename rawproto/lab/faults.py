@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rawproto.errors import LabError
 from rawproto.lab import rules
-from rawproto.lab.impair import DirectionStats
+from rawproto.lab.counters import DirectionStats
 from rawproto.lab.rules import Rule
 from rawproto.lab.spec import Impairments
 from rawproto.lab.units import nanoseconds

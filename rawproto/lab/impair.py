@@ -6,117 +6,29 @@ The relay and the simulator both run on it, so a word means the same in either. 
 
 from __future__ import annotations
 
-import dataclasses
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rawproto.lab.counters import DirectionStats
+from rawproto.lab.damage import damage_of
+from rawproto.lab.delivery import HELD, Delivery
 from rawproto.lab.fates import Decisions, Fate, Fates
 from rawproto.lab.rules import Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rawproto.lab.spec import Corruption, Impairments
+    from rawproto.lab.spec import Blackhole, Impairments, Policer
 
-__all__ = ["HELD", "Delivery", "Direction", "DirectionStats"]
+__all__ = ["Direction"]
 
 SECOND = 1_000_000_000
 _LOST = int(Fate.LOST | Fate.LOST_IN_BURST)
-HELD = (1 << 63) - 1
-"""Due time of a packet that waits to be released."""
 
 Judge = Callable[[int, int], Verdict | None]
-
-
-@dataclasses.dataclass(slots=True)
-class DirectionStats:
-    """What one direction did, counted in packets unless the name says otherwise.
-
-    ``received + duplicated + copied = delivered + lost + ... + waiting`` always: every packet has one fate.
-    """
-
-    received: int = 0
-    received_bytes: int = 0
-    delivered: int = 0
-    delivered_bytes: int = 0
-    lost: int = 0
-    lost_in_burst: int = 0
-    duplicated: int = 0
-    reordered: int = 0
-    corrupted: int = 0
-    queue_dropped: int = 0
-    """Found the queue of ``rate`` full."""
-    policed: int = 0
-    too_big: int = 0
-    blackholed: int = 0
-    """Came while the link was down or in a black hole."""
-    rule_dropped: int = 0
-    rule_delayed: int = 0
-    rule_changed: int = 0
-    held: int = 0
-    copied: int = 0
-    no_room: int = 0
-    """Found the relay's own memory full; not an impairment asked for, and normally zero."""
-    kernel_dropped: int = 0
-    """Lost before the relay saw them, for want of room in the kernel; normally zero."""
-    send_refused: int = 0
-    """Not taken by the kernel on the way out; normally zero."""
-    waiting: int = 0
-    """On the way at the moment of asking."""
-
-    def __add__(self, other: DirectionStats) -> DirectionStats:
-        names = [field.name for field in dataclasses.fields(self)]
-        return DirectionStats(**{name: getattr(self, name) + getattr(other, name) for name in names})
-
-    @property
-    def dropped(self) -> int:
-        """All packets that did not come through, whatever the reason."""
-        return (
-            self.lost
-            + self.lost_in_burst
-            + self.queue_dropped
-            + self.policed
-            + self.too_big
-            + self.blackholed
-            + self.rule_dropped
-            + self.no_room
-            + self.kernel_dropped
-            + self.send_refused
-        )
-
-
-class Delivery:
-    """One packet (or copy) that will arrive.
-
-    Attributes:
-        due: when, in nanoseconds; :data:`HELD` until released.
-        row: which of the packets given to :meth:`Direction.admit`.
-        index: its number in the direction, from 0.
-        damage: (first byte, mask to xor over the bytes from there), or None; bytes are counted as in the sizes given.
-        verdict: what the rules said of it, or None.
-        late: whether it was held back out of order. All others of a direction are due in the order they came.
-    """
-
-    __slots__ = ("damage", "due", "index", "late", "row", "verdict")
-
-    def __init__(
-        self,
-        due: int,
-        row: int,
-        index: int,
-        damage: tuple[int, bytes] | None = None,
-        verdict: Verdict | None = None,
-        late: bool = False,
-    ) -> None:
-        self.late = late
-        self.due = due
-        self.row = row
-        self.index = index
-        self.damage = damage
-        self.verdict = verdict
 
 
 class Direction:
@@ -149,18 +61,19 @@ class Direction:
         self._free_at = now
         self._last_due = 0
         self._tokens = 0
-        self._set(spec, now)
+        self._filled_at = now
+        self._holes_since = now
+        self._policer: Policer | None = None
+        self._holes: tuple[Blackhole, ...] = ()
+        self.set(spec, now)
 
     def set(self, spec: Impairments, now: int) -> None:
         """Change what happens to packets from now on; those on their way are not touched."""
-        self._set(spec, now)
-
-    def _set(self, spec: Impairments, now: int) -> None:
-        if spec.policer is not None and spec.policer != getattr(self, "_policer", None):
+        if spec.policer is not None and spec.policer != self._policer:
             self._tokens = self._bucket(spec)
             self._filled_at = now
         self._policer = spec.policer
-        if spec.blackhole != getattr(self, "_holes", None):
+        if spec.blackhole != self._holes:
             self._holes_since = now
         self._holes = spec.blackhole
         self.spec = spec
@@ -381,18 +294,3 @@ class Direction:
         if bits <= 0:
             return None
         return damage_of(self.spec.corrupt, self._fates.damage(index), start * 8, bits)
-
-
-def damage_of(corruption: Corruption, word: int, first: int, bits: int) -> tuple[int, bytes]:
-    """(first byte, mask) for damage within ``bits`` bits from bit ``first`` on, chosen by the 64 random ``word``."""
-    place, pattern = word >> 32, word & 0xFFFFFFFF
-    if corruption.kind == "byte":
-        return first // 8 + place % (bits // 8), bytes([1 + pattern % 255])
-    length = min(corruption.bits, bits) if corruption.kind == "burst" else 1
-    at = first + place % (bits - length + 1)
-    # The first and the last bit of a burst are changed for certain, those between by chance.
-    inner = (pattern | pattern << 32) & ((1 << length) - 1)
-    mask = inner | 1 | 1 << (length - 1)
-    start = at // 8
-    size = (at % 8 + length + 7) // 8
-    return start, (mask << (size * 8 - at % 8 - length)).to_bytes(size, "big")

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rawproto.lab.impair import HELD, Delivery, Direction
+from rawproto.lab.delivery import HELD, Delivery
 from rawproto.lab.ports import BATCH, ETHERNET, Pool, Port
 from rawproto.lab.rules import Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from rawproto.lab.impair import Direction
     from rawproto.lab.tap import Tap
 
 __all__ = ["Line"]

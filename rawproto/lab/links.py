@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
+    from rawproto.lab.counters import DirectionStats
     from rawproto.lab.fates import Decisions
     from rawproto.lab.host import Host
-    from rawproto.lab.impair import DirectionStats
     from rawproto.lab.rules import Rule
     from rawproto.lab.spec import Impairments
 
@@ -123,7 +123,7 @@ class PlainLink(LabLink):
         self._refuse()
 
     def _stats(self, direction: str) -> DirectionStats:
-        from rawproto.lab.impair import DirectionStats
+        from rawproto.lab.counters import DirectionStats
 
         came, left = (self.a_port, self.b_port) if direction == FORWARD else (self.b_port, self.a_port)
         sent, received = wiring.counters(came), wiring.counters(left)

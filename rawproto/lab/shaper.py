@@ -12,8 +12,8 @@ import time
 from functools import partial
 
 from rawproto.lab import qdisc, wiring
+from rawproto.lab.counters import DirectionStats
 from rawproto.lab.faults import BACKWARD, FORWARD
-from rawproto.lab.impair import DirectionStats
 from rawproto.lab.spec import Impairments
 from rawproto.lab.wiring import Port
 

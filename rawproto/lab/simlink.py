@@ -9,15 +9,16 @@ from rawproto.addr import IP, UDPAddr
 from rawproto.lab import plan
 from rawproto.lab.clockwork import ARRIVAL
 from rawproto.lab.datagram import IP_HEADER, Datagram, ip_of, overhead
+from rawproto.lab.delivery import HELD, Delivery
 from rawproto.lab.faults import BACKWARD, FORWARD, ImpairedLink
-from rawproto.lab.impair import HELD, Delivery, Direction
+from rawproto.lab.impair import Direction
 from rawproto.lab.rules import Packet, Rule, Rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rawproto.lab.counters import DirectionStats
     from rawproto.lab.fates import Decisions
-    from rawproto.lab.impair import DirectionStats
     from rawproto.lab.rules import Verdict
     from rawproto.lab.simhost import SimHost
     from rawproto.lab.simulation import Simulation

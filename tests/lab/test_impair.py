@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rawproto.lab.damage import damage_of
+from rawproto.lab.delivery import HELD, Delivery
 from rawproto.lab.draws import Stream
 from rawproto.lab.fates import Fate
-from rawproto.lab.impair import HELD, Delivery, Direction, damage_of
+from rawproto.lab.impair import Direction
 from rawproto.lab.rules import Verdict
 from rawproto.lab.spec import Corruption, Impairments
 
