@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -35,6 +36,8 @@ def _home_of_matplotlib() -> Iterator[None]:
 
 def save(trace: TraceFile, path: Path) -> None:
     """Draw ``trace`` into the file ``path``; its suffix says the format (png, svg, pdf)."""
+    # On a slow machine it tells that its list of fonts takes a moment: no news for who waits for a picture.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     with _home_of_matplotlib():
         import matplotlib as mpl
 

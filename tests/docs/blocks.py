@@ -3,8 +3,9 @@
 A block is run as its language and title say. A comment on the line before its fence says more, unseen by readers:
 
     <!-- run: WORDS -->     ``on=b`` host b instead of a; ``background`` in a process of its own, until the page ends;
-                            ``root`` in the repository instead of an empty folder; ``figures`` numbers of the output may
-                            differ; ``pytest`` the block is tests; ``apart`` with names of its own;
+                            ``root`` in the repository instead of an empty folder; ``figures`` numbers of the output and
+                            their units of time and rate may differ; ``pytest`` the block is tests; ``apart`` with
+                            names of its own;
                             ``waits=FILE`` what is put in the background is ready when there is FILE, not when a
                             socket is open; ``needs=PROGRAM`` only where that is installed; ``status=1`` of the last
     <!-- prints -->         this block is what the python block before it prints; ``<!-- prints figures -->`` likewise
@@ -32,6 +33,8 @@ _INCLUDED = re.compile(r'--8<-- "([\w./]+)"')
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[\w+-]*)(?P<rest>[^\n`]*)$")
 _COMMENT = re.compile(r"^ *<!-- (?P<word>run:|not run:|prints)(?P<words>.*?)-->$")
 _FIGURE = re.compile(r"(?<![\w.])[0-9a-f]{16,}(?!\w)|\d[\d,]*(\.\d+)?")
+# A slower machine's milliseconds are seconds, and its megabits kilobits.
+_UNIT = re.compile(r"\b0 ?(?:[num]?s\b|[kMG]?bit/s)")
 
 
 @dataclasses.dataclass
@@ -131,14 +134,14 @@ def commands_of(text: str) -> list[tuple[str, str]]:
 
 
 def agrees(expected: str, printed: str, *, figures: bool) -> bool:
-    """Whether ``printed`` is what the page shows; with ``figures`` numbers and widths may differ."""
+    """Whether ``printed`` is what the page shows; with ``figures`` numbers, their units and widths may differ."""
     return _pattern(expected, figures=figures).fullmatch(_plain(printed, figures=figures)) is not None
 
 
 def _plain(text: str, *, figures: bool) -> str:
     lines = (line.rstrip() for line in text.strip("\n").splitlines())
     if figures:
-        lines = (re.sub(r"[ \t]+", " ", _FIGURE.sub("0", line)).strip() for line in lines)
+        lines = (re.sub(r"[ \t]+", " ", _UNIT.sub("0", _FIGURE.sub("0", line))).strip() for line in lines)
     return "".join(f"{line}\n" for line in lines)
 
 

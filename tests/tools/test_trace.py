@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -121,6 +124,24 @@ def test_it_draws_beside_the_trace(cli: CLI, qlog: Path) -> None:
     picture = qlog.with_suffix(".png")
     assert done.stdout.decode() == f"drawn: {picture}\n"
     assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_first_picture_of_a_slow_machine_is_drawn_without_remarks(qlog: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys, threading\n"
+        "class Timer(threading.Timer):\n"
+        "    def __init__(self, interval, function): super().__init__(0, function)\n"
+        "threading.Timer = Timer\n"
+        "from rawproto_tools.main import main; main(['trace', sys.argv[1]])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(qlog)],
+        env={**os.environ, "MPLCONFIGDIR": str(tmp_path / "fonts")},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert list((tmp_path / "fonts").iterdir()) != []
 
 
 def test_equal_traces_give_equal_pictures(cli: CLI, qlog: Path, tmp_path: Path) -> None:
