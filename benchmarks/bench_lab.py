@@ -210,6 +210,24 @@ def relay_rows() -> Iterator[Row]:
         )
 
 
+def kernel_rows() -> Iterator[Row]:
+    """What the kernel keeps of a rate, beside the relay."""
+    with Lab("bench") as lab:
+        a, b, c, d = lab.hosts("a", "b", "c", "d")
+        words = {"rate": "200mbit", "limit": 300}
+        kernel = lab.link(a, b, **words)
+        lab.link(c, d, **words, relay=True)
+        yield Row(
+            f"kernel TCP over 200 Mbit/s, by {kernel.means}",
+            "Mbit/s",
+            "higher",
+            lambda: tcp_rate(a, b, 20_000_000),
+            {"asked": asked(200), "the relay": lambda: tcp_rate(c, d, 20_000_000)},
+            {"asked": 0.95},
+            rounds=3,
+        )
+
+
 def lost_share(link: Any, toward: Any) -> float:
     """Share of the packets so far that were lost by chance, in percent."""
     stats = link.stats(toward=toward)
@@ -257,6 +275,7 @@ def engine_rate(batch: int) -> float:
 def rows() -> Iterator[Row]:
     """All rows of the room."""
     yield from relay_rows()
+    yield from kernel_rows()
     yield Row(
         "decisions of the impairment engine, 64 packets a call",
         "packets/s",

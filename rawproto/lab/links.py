@@ -33,7 +33,7 @@ class LabLink(ImpairedLink):
         b: the host at the other end.
         a_port: the interface of ``a``.
         b_port: the interface of ``b``.
-        means: what the link is made of: "veth" (the kernel alone) or "relay".
+        means: what the link is made of now: "veth" (a bare cable), "tbf" (the kernel's token bucket) or "relay".
     """
 
     means: str
