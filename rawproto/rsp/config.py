@@ -28,7 +28,8 @@ class RSPConfig:
         congestion: name of the congestion controller: "bbr", "cubic" or "newreno".
         integrity: integrity check wanted: "crc32" or "none"; None lets the carrier decide (CRC on IP itself, none
             inside UDP, whose checksum stands guard). The stronger wish of the two sides is used.
-        max_datagram: largest datagram sent, RSP header included; None follows the link's MTU.
+        max_datagram: largest datagram sent, RSP header included; None follows the link's MTU as it is when the
+            endpoint is opened.
         path_mtu_discovery: find the largest datagram that the path carries by probing (RFC 8899); False sends
             the largest from the beginning, which must then pass everywhere.
         send_buffer: most bytes written and not yet acknowledged; ``write`` blocks beyond.

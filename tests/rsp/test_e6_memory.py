@@ -208,7 +208,9 @@ class TestF15Stalled:
             assert client.closed
         assert self.honest(p, flow) >= 0.95 * goodput
 
-    @pytest.mark.parametrize("peers", [400, pytest.param(10_000, marks=pytest.mark.long)])
+    @pytest.mark.parametrize(
+        "peers", [400, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(7200)])]
+    )
     def test_many_peers_that_take_a_byte_every_ten_seconds(self, pair, flow, peers):
         link = {"delay": 5 * MILLISECOND, "rate": 100e6}
         small = RSPConfig(initial_window=4096, receive_window=4096)
