@@ -130,7 +130,7 @@ def held():
     found = Counter(
         type(each).__qualname__
         for each in gc.get_objects()
-        if type(each).__module__.startswith("rawproto.rsp")
+        if str(type(each).__module__).startswith("rawproto.rsp")  # of some types it is a descriptor
     )
     return found, sys.getallocatedblocks()
 
