@@ -167,6 +167,7 @@ class TestMany:
         self.many(loss, 600)
 
     @pytest.mark.long
+    @pytest.mark.timeout(7200)
     def test_a_hundred_thousand_connections_leave_nothing(self, loss):
         self.many(loss, 100_000)
 
@@ -191,5 +192,6 @@ class TestLong:
         self.talk(loss, 400)
 
     @pytest.mark.long
+    @pytest.mark.timeout(7200)
     def test_a_hundred_thousand_messages_leave_nothing(self, loss):
         self.talk(loss, 50_000)
