@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rawproto.errors import ClosedError, ConnectionAborted, OpError
+from rawproto.rsp import opening
 from rawproto.rsp.core import Core
 from rawproto.rsp.deadlines import Deadlines
 from rawproto.rsp.handshake import Terms
@@ -109,7 +110,8 @@ class Connection:
     @property
     def hello(self) -> bytes:
         """The SYN or CONFIRM that waits for an answer; empty when none does."""
-        return self._core.hello
+        waiting = self._core.opening
+        return b"" if waiting is None else waiting.hello
 
     @property
     def state(self) -> State:
@@ -278,13 +280,13 @@ class Connection:
 
     def dial(self, now: int) -> None:
         """Send the first SYN."""
-        self._core.dial(now)
+        opening.dial(self._core, now)
         self._touch(self)
 
     def on_cookie(self, cookie: Hello, source: Any, now: int) -> None:
         """The listener's answer to the SYN, from ``source``."""
         self._core.source = source
-        self._core.confirm(cookie, Terms.of(cookie), now)
+        opening.confirm(self._core, cookie, Terms.of(cookie), now)
 
     def on_confirmed(self, theirs: Terms, now: int) -> None:
         """The listener's side: the cookie came back, the peer is real. It repeats itself until it hears something."""
@@ -295,7 +297,7 @@ class Connection:
     def on_met(self, theirs: Terms, now: int) -> None:
         """Both sides dialed, and the peer returned our cookie (simultaneous open)."""
         self._core.source = self._core.address
-        self._core.met(theirs, now)
+        opening.meet(self._core, theirs, now)
         self.acknowledge()
 
     def question(self, now: int) -> None:

@@ -1,8 +1,8 @@
 """What the parts of a connection share: its streams, its recovery, its timers, and where it is in its life.
 
-:class:`~rawproto.rsp.connection.Connection` is the face to the application; :mod:`~rawproto.rsp.inbound` takes
-packets, :mod:`~rawproto.rsp.outbound` makes them, :mod:`~rawproto.rsp.deadlines` minds the clock. All work on one
-:class:`Core`.
+:class:`~rawproto.rsp.connection.Connection` is the face to the application; :mod:`~rawproto.rsp.opening` dials,
+:mod:`~rawproto.rsp.inbound` takes packets, :mod:`~rawproto.rsp.outbound` makes them,
+:mod:`~rawproto.rsp.deadlines` minds the clock. All work on one :class:`Core`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from rawproto.rsp import integrity
 from rawproto.rsp.acks import MAX_ACK_DELAY
 from rawproto.rsp.challenge import ChallengeLimit
 from rawproto.rsp.congestion.base import controller
-from rawproto.rsp.handshake import ECN, choose, hello_packet
-from rawproto.rsp.header import DATA_HEADER_SIZE, Hello, Kind, Reset
+from rawproto.rsp.handshake import ECN, choose
+from rawproto.rsp.header import DATA_HEADER_SIZE, Kind, Reset
 from rawproto.rsp.memory import Memory, Share
 from rawproto.rsp.path_mtu import PathMTU
 from rawproto.rsp.reasons import Reason
@@ -35,20 +35,23 @@ if TYPE_CHECKING:
     from rawproto.rsp.handshake import Terms
     from rawproto.rsp.trace import Trace
 
-__all__ = ["Core", "Doubt", "TimedOutError"]
+__all__ = ["Core", "Doubt", "Opening", "TimedOutError"]
 
 FIN_WAIT = 60 * SECOND
 """How long the peer's half may stay open after the application closed and all was delivered (Linux tcp_fin_timeout)."""
-FIRST_RETRY = SECOND
-"""First wait for an answer to a SYN (RFC 6298 section 2, rule 2.1)."""
-MAX_RETRY = 3 * SECOND
-"""Longest wait: a dialer says every few seconds that it is there (RFC 6298 section 5.7 restarts at 3 s)."""
 REST_AFTER = 2 * SECOND
 """Silence after which a connection counts as idle and keeps no buffers."""
 NOT_ECT, ECT0 = 0, 2
 """ECN codepoints: not capable, and capable (RFC 3168 section 5)."""
-MIN_CONFIRM_RETRY = SECOND // 20
-"""Shortest wait for the listener's first word after the CONFIRM."""
+
+
+@dataclasses.dataclass(slots=True)
+class Opening:
+    """A SYN or CONFIRM that waits for an answer."""
+
+    hello: bytes
+    tries: int = 0
+    sent_at: int = 0
 
 
 @dataclasses.dataclass(slots=True)
@@ -67,8 +70,6 @@ class Core:
     """State that inbound, outbound and deadlines share."""
 
     __slots__ = (
-        "_handshake_tries",
-        "_hello_sent_at",
         "_machine",
         "_waiting_for_end",
         "acks_received",
@@ -84,8 +85,8 @@ class Core:
         "entropy",
         "epitaph",
         "error",
-        "hello",
         "last_heard",
+        "opening",
         "path_mtu",
         "peer_identifier",
         "persist_tries",
@@ -154,8 +155,8 @@ class Core:
         """Where the peer's packets come from, in the link's own words; None before the first one."""
         self.control: list[tuple[bytes, Any]] = []
         """Packets of the handshake, of path validation and resets, with the destination where it is another one."""
-        self.hello = b""
-        """The SYN or CONFIRM that is repeated until the peer is heard."""
+        self.opening: Opening | None = None
+        """The SYN or CONFIRM that is repeated until the peer is heard; None when that is over."""
         self.reading_closed = False
         """The application will not read any more."""
         self.last_heard = now
@@ -172,11 +173,10 @@ class Core:
         """The connection is over."""
         self.tell = tell
         """Called when the application should look again."""
-        self._handshake_tries = 0
-        self._hello_sent_at = now
         self._waiting_for_end = False
 
-    def _move(self, to: State) -> None:
+    def move(self, to: State) -> None:
+        """Go to another state of the connection's life."""
         self._machine.move(to)
         self.state = to
         self.closed = to is State.CLOSED
@@ -186,44 +186,7 @@ class Core:
         """The peer, for messages."""
         return f"{self.address} port {self.terms.port}"
 
-    # ---- handshake --------------------------------------------------------------------------------------------
-
-    def dial(self, now: int) -> None:
-        """Send the first SYN."""
-        self.hello = hello_packet(Kind.SYN, self.terms, 0)
-        self.timers.set(Timer.HANDSHAKE_LIMIT, now + int(self.config.handshake_timeout * SECOND))
-        self.send_hello(now)
-
-    def send_hello(self, now: int) -> None:
-        """Send the SYN or CONFIRM, and again when nothing is heard."""
-        first = FIRST_RETRY
-        if self.recovery.rtt.has_sample:
-            first = max(MIN_CONFIRM_RETRY, self.recovery.rtt.probe_timeout(0))
-        self._hello_sent_at = now
-        self.control.append((self.hello, None))
-        wait = min(first << min(self._handshake_tries, 8), MAX_RETRY)
-        # By a tenth more or less: nobody who sends bursts at regular times shall hit them all (the shrew attack).
-        wait += wait * (self.entropy(1)[0] - 128) // 1280
-        self.timers.set(Timer.HANDSHAKE, now + wait)
-        self._handshake_tries += 1
-
-    def confirm(self, cookie: Hello, theirs: Terms, now: int) -> None:
-        """The listener's cookie came: return it; data may follow at once."""
-        if self._handshake_tries == 1:  # a repeated SYN says nothing about the round trip (Karn's rule)
-            self.recovery.rtt.update(now - self._hello_sent_at, 0, now)
-        self.agree(theirs)
-        self.hello = hello_packet(Kind.CONFIRM, self.terms, theirs.identifier, cookie.cookie)
-        self._move(State.CONFIRMING)
-        self._handshake_tries = 0
-        self.send_hello(now)
-        self.tell()
-
-    def met(self, theirs: Terms, now: int) -> None:
-        """The peer, which we dialed, dialed us at the same time and took our cookie."""
-        self.agree(theirs)
-        self._move(State.ESTABLISHED)
-        self.heard(now)
-        self.tell()
+    # ---- from the handshake on ---------------------------------------------------------------------------------
 
     def agree(self, theirs: Terms) -> None:
         """Both sides' terms are known: settle what the connection uses."""
@@ -247,12 +210,12 @@ class Core:
     def heard(self, now: int) -> None:
         """A packet with our identifier came: the peer is there, and knows of the connection."""
         self.last_heard = now
-        if self.hello and self.state is not State.SYN_SENT:
-            self.hello = b""
+        if self.opening is not None and self.state is not State.SYN_SENT:
+            self.opening = None
             self.timers.stop(Timer.HANDSHAKE)
             self.timers.stop(Timer.HANDSHAKE_LIMIT)
             if self.state is State.CONFIRMING:
-                self._move(State.ESTABLISHED)
+                self.move(State.ESTABLISHED)
                 self.recovery.excuse()
                 self.tell()
         running = self.timers.running
@@ -288,7 +251,7 @@ class Core:
         """The application closed: deliver what was written, then end."""
         self.sender.stream.finish()
         if self.state in (State.ESTABLISHED, State.CONFIRMING):
-            self._move(State.CLOSING)
+            self.move(State.CLOSING)
             self.timers.set(Timer.DRAIN, now + int(self.config.linger * SECOND))
         self.check_finished(now)
 
@@ -299,7 +262,7 @@ class Core:
         if not self.sender.stream.finished:
             return
         if self.receiver.stream.complete:
-            self._move(State.DRAINING)
+            self.move(State.DRAINING)
             self.timers.set(Timer.DRAIN, now + 3 * self.recovery.rtt.probe_timeout(MAX_ACK_DELAY))
             self.tell()
         elif self.state is State.CLOSING and not self._waiting_for_end:
@@ -341,7 +304,7 @@ class Core:
         if self.closed:
             return
         self.error = error
-        self._move(State.CLOSED)
+        self.move(State.CLOSED)
         self.timers.stop_all()
         self.sender.stream.discard()
         self.share.close()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rawproto.protocol import SECOND
 from rawproto.rsp.core import NOT_ECT
+from rawproto.rsp.opening import send_hello
 from rawproto.rsp.reasons import Reason
 from rawproto.rsp.resets import settle_doubt
 from rawproto.rsp.state import State
@@ -53,7 +54,7 @@ class Deadlines:
         core = self._core
         match timer:
             case Timer.HANDSHAKE:
-                core.send_hello(now)
+                send_hello(core, now)
             case Timer.HANDSHAKE_LIMIT:
                 core.give_up("no answer to the handshake", "dial", now)
             case Timer.LOSS:

@@ -132,7 +132,8 @@ class Outbound:
         """A larger packet than any before, when larger ones would be of use: there is more to send than fits one."""
         core = self._core
         stream = core.sender.stream
-        if stream.end - stream.next <= core.sender.size or core.hello or core.recovery.allowance(now) <= 0:
+        little = stream.end - stream.next <= core.sender.size
+        if little or core.opening is not None or core.recovery.allowance(now) <= 0:
             return None
         size = core.path_mtu.next_probe(now)
         if size is None:

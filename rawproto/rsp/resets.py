@@ -96,4 +96,4 @@ def _echo_counts(core: Core, number: int) -> bool:
     CONFIRM, and what was said before the peer was last heard is out of date.
     """
     sent_at = core.recovery.sent.sent_at(number)
-    return not core.hello and sent_at is not None and sent_at > core.last_heard
+    return core.opening is None and sent_at is not None and sent_at > core.last_heard

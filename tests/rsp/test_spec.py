@@ -17,6 +17,7 @@ from rawproto.rsp import (
     handshake,
     loss,
     mtu_search,
+    opening,
     outbound,
     path_mtu,
     rtt,
@@ -47,7 +48,7 @@ def test_the_constants_are_those_of_the_code() -> None:
     first, most = newreno.initial_window(size) // size, newreno.initial_window(7000)
     constants = {
         "IP protocol": f"{config.DEFAULT_PROTOCOL}",
-        "SYN repeated after": f"{core.FIRST_RETRY // SECOND} s, 2 s, then every {core.MAX_RETRY // SECOND} s, "
+        "SYN repeated after": f"{opening.FIRST_RETRY // SECOND} s, 2 s, then every {opening.MAX_RETRY // SECOND} s, "
         "a tenth more or less",
         "dial given up after": f"{defaults.handshake_timeout:g} s (configurable)",
         "cookie key replaced every": f"{cookie.ROTATION // SECOND} s; the last one stays good",
