@@ -93,6 +93,7 @@ def document(room: str, result: Measured) -> dict[str, Any]:
                 "high": ratio.high,
                 "expected": ratio.expected,
                 "kept": ratio.kept,
+                "goal": ratio.goal,
             }
             for ratio in result.ratios()
         ],

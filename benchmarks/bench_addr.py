@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import netaddr
 import numpy as np
 
-from benchmarks.harness import Row
+from benchmarks.harness import Goal, Row
 from rawproto.addr import ACL, IP, format_ips, parse_ips
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def acl_rows() -> Iterator[Row]:
         "decisions/s",
         "higher",
         at_once(acl.permits_many, probes),
-        {"a million a second": lambda: 1e6, "netaddr.IPSet": per_second(theirs.__contains__, plain)},
+        {"a million a second": Goal(1e6), "netaddr.IPSet": per_second(theirs.__contains__, plain)},
         {"a million a second": 1.0, "netaddr.IPSet": 20.0},
     )
     yield Row(

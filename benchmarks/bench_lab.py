@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.harness import Row
+from benchmarks.harness import Goal, Row
 from rawproto import DatagramProtocol, Lab, Simulation
 from rawproto.lab.impair import Direction
 from rawproto.lab.spec import Impairments
@@ -21,7 +21,7 @@ from rawproto.link.tables import ReceiveTable, SendTable
 from rawproto.wire import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 PORT = 5000
 SIZE = 1400
@@ -151,11 +151,6 @@ def _stream(address: Any, size: int) -> None:
         connection.sendall(bytes(size))
 
 
-def asked(value: float) -> Callable[[], float]:
-    """The figure that was asked for, in a rival's place."""
-    return lambda: value
-
-
 def relay_rows() -> Iterator[Row]:
     """What the relay carries, and how true it is."""
     with Lab("bench") as lab:
@@ -167,7 +162,7 @@ def relay_rows() -> Iterator[Row]:
             "packets/s",
             "higher",
             lambda: packets_a_second(a, b, LOSS),
-            {"the goal": asked(GOAL), "a bare veth": lambda: packets_a_second(c, d, 0)},
+            {"the goal": Goal(GOAL), "a bare veth": lambda: packets_a_second(c, d, 0)},
             {"the goal": 1.0},
         )
         yield Row(
@@ -175,7 +170,7 @@ def relay_rows() -> Iterator[Row]:
             "packets/s",
             "higher",
             lambda: relay_rate(link, a, b),
-            {"the goal": asked(GOAL)},
+            {"the goal": Goal(GOAL)},
             {"the goal": 1.0},
             rounds=3,
         )
@@ -184,7 +179,7 @@ def relay_rows() -> Iterator[Row]:
             "%",
             "lower",
             lambda: lost_share(link, b),
-            {"asked": asked(LOSS * 100)},
+            {"asked": Goal(LOSS * 100)},
             {"asked": 0.95},
             rounds=1,
         )
@@ -194,7 +189,7 @@ def relay_rows() -> Iterator[Row]:
             "ms",
             "lower",
             lambda: echo_time(a, b),
-            {"asked": asked(20)},
+            {"asked": Goal(20)},
             {"asked": 0.95},
             rounds=3,
         )
@@ -204,7 +199,7 @@ def relay_rows() -> Iterator[Row]:
             "Mbit/s",
             "higher",
             lambda: tcp_rate(a, b, 10_000_000),
-            {"asked": asked(50)},
+            {"asked": Goal(50)},
             {"asked": 0.95},
             rounds=3,
         )
@@ -222,7 +217,7 @@ def kernel_rows() -> Iterator[Row]:
             "Mbit/s",
             "higher",
             lambda: tcp_rate(a, b, 20_000_000),
-            {"asked": asked(200), "the relay": lambda: tcp_rate(c, d, 20_000_000)},
+            {"asked": Goal(200), "the relay": lambda: tcp_rate(c, d, 20_000_000)},
             {"asked": 0.95},
             rounds=3,
         )
@@ -288,6 +283,6 @@ def rows() -> Iterator[Row]:
         "packets/s",
         "higher",
         lambda: simulated_round_trips(10_000),
-        {"the planning figure (40 us a packet)": asked(25_000)},
+        {"the planning figure (40 us a packet)": Goal(25_000)},
         {"the planning figure (40 us a packet)": 0.5},
     )

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.harness import Row, is_full
+from benchmarks.harness import Goal, Row, is_full
 from benchmarks.rsp_hosts import MIB, Transfers, losing, segmented
 from rawproto.lab import Lab
 
@@ -196,7 +196,7 @@ def path_rows() -> Iterator[Row]:
             unit="",
             better="higher",
             ours=lambda: fairness("rsp"),
-            rivals={"0.95": lambda: 0.95, "two of kernel TCP": lambda: fairness("tcp")},
+            rivals={"0.95": Goal(0.95), "two of kernel TCP": lambda: fairness("tcp")},
             expect={"0.95": 1},
             rounds=3 if is_full() else 1,
         )
@@ -205,7 +205,7 @@ def path_rows() -> Iterator[Row]:
             unit="",
             better="lower",
             ours=larger_share,
-            rivals={"0.75": lambda: 0.75},
+            rivals={"0.75": Goal(0.75)},
             expect={"0.75": 1},
             rounds=3 if is_full() else 1,
         )

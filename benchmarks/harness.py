@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Measured", "Ratio", "Row", "Unavailable", "is_full", "measure", "timed"]
+__all__ = ["Goal", "Measured", "Ratio", "Row", "Unavailable", "is_full", "measure", "timed"]
 
 
 def is_full() -> bool:
@@ -43,6 +43,17 @@ def is_full() -> bool:
 
 class Unavailable(Exception):  # noqa: N818 - a state of the machine, not an error
     """A rival cannot run on this machine; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """A figure that was asked for, in a rival's place."""
+
+    figure: float
+
+    def __call__(self) -> float:
+        """The figure."""
+        return self.figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,13 +81,14 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Ratio:
-    """How many times better ours is than a rival, over the rounds."""
+    """How many times better ours is than a rival, over the rounds; ``goal`` when that is a :class:`Goal`."""
 
     rival: str
     median: float
     low: float
     high: float
     expected: float | None
+    goal: bool = False
 
     @property
     def kept(self) -> bool:
@@ -102,7 +114,8 @@ class Measured:
             else:
                 each = [other / mine for mine, other in zip(self.ours, theirs, strict=True)]
             middle = statistics.median(each)
-            found.append(Ratio(name, middle, min(each), max(each), self.row.expect.get(name)))
+            goal = isinstance(self.row.rivals[name], Goal)
+            found.append(Ratio(name, middle, min(each), max(each), self.row.expect.get(name), goal))
         return found
 
 

@@ -29,6 +29,8 @@ TITLES = {
     "rsp": "RSP",
     "wire": "Headers, checksums, batches",
 }
+ORDER = ("wire", "capture", "link", "rsp", "net", "lab", "addr")
+"""Of the rooms, for a newcomer."""
 HOW_TO_READ = """\
 A ratio says how many times better ours is than a rival: more of a rate, less of a time. Ours and the rivals take
 turns in one run, each round gives one ratio, and the table has the median and the range of the ratios. Absolute
@@ -61,14 +63,16 @@ def ratio_in_words(ratio: Document) -> str:
 
 
 def table_of(documents: Sequence[Document]) -> str:
-    """One line for each ratio that is promised, for the README."""
-    lines = ["| | how many times better | than |", "|---|---|---|"]
-    for document in documents:
-        lines += [
-            f"| {document['name']} | {ratio_in_words(ratio)} | {ratio['rival']} |"
+    """One line for each question with a promise against another program, for the README."""
+    lines = ["| | how many times better, median |", "|---|---|"]
+    for document in sorted(documents, key=lambda document: ORDER.index(document["room"])):
+        against = [
+            f"**{figure(ratio['median'])}** {ratio['rival']}"
             for ratio in document["ratios"]
-            if ratio["expected"] is not None
+            if ratio["expected"] is not None and not ratio["goal"]
         ]
+        if against:
+            lines.append(f"| {document['name']} | {', '.join(against)} |")
     return "\n".join(lines)
 
 
