@@ -58,9 +58,13 @@ def raw_rows(bench: Transfers) -> Iterator[Row]:
         {"C sendmmsg/recvmmsg": 0.8, "usrsctp": 3, "aioquic": 8},
     )
     yield _rate(
-        "one stream over the packet link",
-        lambda: bench.rate("rsp", RAW_SIZE, link="packet"),
-        {"RSP on a raw socket": lambda: bench.rate("rsp", RAW_SIZE), "ngtcp2": bench.ngtcp2_rate},
+        "one stream over an exclusive packet link",
+        lambda: bench.rate("rsp", RAW_SIZE, link="exclusive"),
+        {
+            "RSP on a raw socket": lambda: bench.rate("rsp", RAW_SIZE),
+            "RSP on a packet link beside the IP stack": lambda: bench.rate("rsp", RAW_SIZE, link="packet"),
+            "ngtcp2": bench.ngtcp2_rate,
+        },
         {"RSP on a raw socket": 1.3, "ngtcp2": 1},
     )
 

@@ -31,12 +31,13 @@ def open_link(network: Network, version: int, local: PortAddr | None, config: RS
         bound = None if local is None else UDPAddr(local.ip, local.port, local.zone)
         return UDPLink(bound, version=version, receive_buffer=config.receive_buffer)
     host = None if local is None or local.ip is None else IPAddr(local.ip, local.zone)
-    if config.link == "packet":
+    if config.link != "raw":
         from rawproto.link import PacketLink
 
         if host is None:
-            raise ConfigError("link='packet' needs the local address to listen on")
-        return PacketLink(config.protocol, local=host, receive_buffer=config.receive_buffer)
+            raise ConfigError(f"link={config.link!r} needs the local address to listen on")
+        exclusive, room = config.link == "exclusive", config.receive_buffer
+        return PacketLink(config.protocol, local=host, receive_buffer=room, exclusive=exclusive)
     from rawproto.link import RawLink
 
     return RawLink(config.protocol, version=version, local=host, receive_buffer=config.receive_buffer)
@@ -65,7 +66,7 @@ def dial_source(
     if source is not None and source.ip is not None:
         return source
     ip, zone = _route_source(remote)
-    if network.transport != "rsp" or config.link != "packet":
+    if network.transport != "rsp" or config.link == "raw":
         return source
     return RSPAddr(ip, 0 if source is None else source.port, zone)
 

@@ -24,7 +24,9 @@ class RSPConfig:
 
     Attributes:
         protocol: IP protocol number that carries RSP (not used inside UDP), 0 to 255.
-        link: "raw" for a raw socket, "packet" for a packet socket (faster, needs the next hop's address).
+        link: "raw" for a raw socket; "packet" for a packet socket, which finds the next hop itself; "exclusive" for
+            one that has the protocol to itself: no other program of the host is given packets that come for it to
+            the same address. That spares the IP stack, and needs CAP_NET_ADMIN.
         congestion: name of the congestion controller: "bbr", "cubic" or "newreno".
         integrity: integrity check wanted: "crc32" or "none"; None lets the carrier decide (CRC on IP itself, none
             inside UDP, whose checksum stands guard). The stronger wish of the two sides is used.
@@ -52,7 +54,7 @@ class RSPConfig:
     """
 
     protocol: int = DEFAULT_PROTOCOL
-    link: Literal["raw", "packet"] = "raw"
+    link: Literal["raw", "packet", "exclusive"] = "raw"
     congestion: str = "bbr"
     integrity: str | None = None
     max_datagram: int | None = None
@@ -77,8 +79,8 @@ class RSPConfig:
         from rawproto.rsp.integrity import check_bit
 
         _within("protocol", self.protocol, 0, 255)
-        if self.link not in ("raw", "packet"):
-            raise ConfigError(f"link must be 'raw' or 'packet', not {self.link!r}")
+        if self.link not in ("raw", "packet", "exclusive"):
+            raise ConfigError(f"link must be 'raw', 'packet' or 'exclusive', not {self.link!r}")
         controller(self.congestion)
         if self.integrity is not None:
             check_bit(self.integrity)

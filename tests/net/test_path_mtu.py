@@ -68,11 +68,13 @@ def test_a_clean_link_is_used_to_the_full(lab, connected, network):
     assert stats.max_datagram == 1500 - header(network)
 
 
-def test_a_packet_link_too(lab, connected):
+@pytest.mark.parametrize("link", ["packet", "exclusive"])
+@pytest.mark.parametrize("network", ["rsp4", "rsp6"])
+def test_a_packet_link_too(lab, connected, network, link):
     a, b = lab.hosts("a", "b")
     lab.link(a, b)
-    stats = connected(a, b, "rsp4", SIZE, lambda conn: upload(conn, SIZE), link="packet")
-    assert stats.max_datagram == 1480
+    stats = connected(a, b, network, SIZE, lambda conn: upload(conn, SIZE), link=link)
+    assert stats.max_datagram == 1500 - header(network)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
