@@ -28,7 +28,8 @@ def strategy(header: type[Header]) -> SearchStrategy[Header]:
     """Headers of type ``header`` with every value that its fields can hold.
 
     Derived fields are left to be computed, constants are as declared; variable fields have at most 64 bytes, and no
-    more than their length field can tell. Enumerations give known and unknown codes.
+    more than their length field can tell. Enumerations give known and unknown codes, numbers often the ends of their
+    range and its middle, where signs and carries go wrong.
     """
     from hypothesis import strategies as st
 
@@ -57,7 +58,7 @@ def _values(header: type[Header], info: FieldInfo) -> SearchStrategy[Any]:
 
     if info.width is None:
         return _variable(header, info)
-    numbers: SearchStrategy[Any] = st.integers(0, info.mask)
+    numbers: SearchStrategy[Any] = _numbers(info.mask)
     if info.kind == "bool":
         return st.booleans()
     if info.kind == "bytes":
@@ -69,6 +70,14 @@ def _values(header: type[Header], info: FieldInfo) -> SearchStrategy[Any]:
     if info.kind == "flags" and info.flags is not None:
         return numbers.map(info.flags)
     return numbers.map(lambda number: number * info.scale)
+
+
+def _numbers(most: int) -> SearchStrategy[int]:
+    """0 to ``most``, all ones; hypothesis itself comes to the ends of a wide range by chance only."""
+    from hypothesis import strategies as st
+
+    middle = most >> 1
+    return st.one_of(st.integers(0, most), st.sampled_from(sorted({0, middle, middle + 1, most - 1, most})))
 
 
 def _variable(header: type[Header], info: FieldInfo) -> SearchStrategy[Any]:
