@@ -107,7 +107,7 @@ def page_of(
     """The whole page, in Markdown."""
     run = f"Measured on {when.isoformat()} by `make bench`, which writes this page, in {seconds / 60:.0f} minutes"
     lines = ["# Benchmarks", "", f"{run} on {machine_in_words()}.", "", HOW_TO_READ, ""]
-    for room in dict.fromkeys(document["room"] for document in documents):
+    for room in sorted({document["room"] for document in documents}, key=ORDER.index):
         lines += _section(room, [document for document in documents if document["room"] == room])
     if left_out:
         lines += [
