@@ -131,11 +131,11 @@ def ping_group(question: Question) -> Iterator[Finding]:
 
 
 def netem(question: Question) -> Iterator[Finding]:
-    """The kernel's network emulator, which the lab uses where it is there."""
+    """The kernel's network emulator: for those who set up links with tc; the lab has a relay of its own."""
     if pathlib.Path("/sys/module/sch_netem").exists() or _configured("CONFIG_NET_SCH_NETEM"):
         yield Finding("netem", State.FINE, "the kernel has netem")
     else:
-        text = "no sign of netem in the kernel; the lab delays and loses in user space instead"
+        text = "no sign of netem in the kernel, as tc wants it; the lab delays and loses without"
         yield Finding(
             "netem", State.NOTICE, text, ("modprobe sch_netem, or install the distribution's extra modules",)
         )
