@@ -9,10 +9,10 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
@@ -21,11 +21,15 @@ from .output import emit_json, json_option
 from .quantity import show_span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
     from rawproto.lab import Outcome, Report
 
 __all__ = ["command"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 STANDARD = "rawproto.lab.swarm:rsp_transfer"
 CHUNK = 20
@@ -91,7 +95,7 @@ def command(
             scenario,
             range(first, first + seeds),
             results=state,
-            make_executor=lambda: _executor(workers) if dask is None else DaskExecutor(dask),
+            make_executor=lambda: _Workers(workers) if dask is None else DaskExecutor(dask),
             chunk=max(1, min(CHUNK, seeds // (4 * workers))),
             on_progress=on_progress,
         )
@@ -105,14 +109,36 @@ def command(
     return FAILED if report.failures else DONE
 
 
-def _executor(workers: int) -> ProcessPoolExecutor:
-    # Ctrl-C reaches every process of the terminal; the parent alone decides what becomes of the campaign.
-    return ProcessPoolExecutor(
-        workers,
-        mp_context=get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
-    )
+class _Workers(ProcessPoolExecutor):
+    """Processes that Ctrl-C does not concern, though it reaches every process of the terminal.
+
+    The parent alone decides what becomes of the campaign, and not while it starts a worker: that would lie there
+    half begun.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count, mp_context=get_context("spawn"))
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """As any executor; workers are started here."""
+        with _interrupts_held_back():
+            return super().submit(fn, *args, **kwargs)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Ctrl-C waits until the end of the block; a process that begins in it never hears of one."""
+    came: list[int] = []
+    # Blocked here and in what is started, the signal may still come by a thread of numpy's: so it is put off, too.
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, before)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _processors() -> int:
