@@ -1,7 +1,4 @@
-"""Fixtures of the link room: a network namespace with nothing in it but loopback, and waiting for what was sent.
-
-What a test waits for comes in the end, however slow the machine: whoever waits here does so for ``PATIENCE`` seconds.
-"""
+"""Fixtures of the link room: two hosts, a namespace with nothing in it but loopback, and waiting for what was sent."""
 
 import contextlib
 import ctypes
@@ -15,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.link.waiting import PATIENCE
+
 CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS, SIOCSIFADDR = 0x8914, 0x8916
 IFF_UP_RUNNING = 0x41
-PATIENCE = 60
 
 
 def add_address(address):
@@ -36,6 +34,14 @@ def add_address(address):
             except OSError:
                 time.sleep(0.001)
     raise RuntimeError(f"lo never got {address}")
+
+
+@pytest.fixture
+def pair(lab):
+    """Two hosts on a bare cable."""
+    a, b = lab.hosts("a", "b")
+    lab.link(a, b)
+    return a, b
 
 
 @pytest.fixture

@@ -15,13 +15,6 @@ from rawproto.link.privilege import drop_privileges
 pytestmark = pytest.mark.netns
 
 
-@pytest.fixture
-def pair(lab):
-    a, b = lab.hosts("a", "b")
-    lab.link(a, b)
-    return a, b
-
-
 def checked(host, question=None, prepare=None):
     """Findings of an examination on ``host`` in a process of its own, by check."""
 

@@ -1,7 +1,6 @@
 """The exclusive packet link: its packets are kept from the IP stack, no others, and no longer than it is open."""
 
 import os
-import select
 
 import pytest
 
@@ -11,21 +10,14 @@ from rawproto.link import PacketLink, RawLink
 from rawproto.link.ingress import IngressRule
 from rawproto.link.privilege import drop_privileges
 from rawproto.wire import Batch, Transmit
+from tests.link.waiting import datagrams_of
 
 pytestmark = pytest.mark.netns
-PATIENCE = 60  # seconds, for what comes in the end
 
 
 @pytest.fixture(params=[4, 6])
 def version(request):
     return request.param
-
-
-@pytest.fixture
-def pair(lab):
-    a, b = lab.hosts("a", "b")
-    lab.link(a, b)
-    return a, b
 
 
 @pytest.fixture
@@ -44,14 +36,6 @@ def ends(pair, version):
             yield sender, link, other
 
 
-def datagrams(link, count):
-    got = []
-    while len(got) < count and select.select([link], [], [], PATIENCE)[0]:
-        for batch in link.receive():
-            got.extend(batch)
-    return got
-
-
 def send(link, data, to):
     assert link.send(Transmit(Batch.single(data), to)) == 1
 
@@ -62,13 +46,13 @@ def test_nobody_else_gets_what_is_the_links(pair, ends, version, settle):
         stack = RawLink(253, version=version, local=other)
     with stack:
         send(sender, b"for the link only", other)
-        assert datagrams(link, 1) == [b"for the link only"]
+        assert datagrams_of(link, 1) == [b"for the link only"]
         settle()
         assert stack.receive() == ()
         assert sender.errors() == []
         link.close()
         send(sender, b"for everybody", other)
-        assert datagrams(stack, 1) == [b"for everybody"]
+        assert datagrams_of(stack, 1) == [b"for everybody"]
 
 
 def test_other_protocols_and_addresses_are_left_alone(pair, ends, version):
@@ -80,13 +64,13 @@ def test_other_protocols_and_addresses_are_left_alone(pair, ends, version):
             second = RawLink(254, version=version)
         with second:
             send(second, b"protocol 254", other)
-            assert datagrams(neighbour, 1) == [b"protocol 254"]
+            assert datagrams_of(neighbour, 1) == [b"protocol 254"]
     # Of the same protocol, the other way: the answer comes to a host without a rule.
     with pair[1]:
         answering = RawLink(253, version=version, local=other)
     with answering:
         send(answering, b"from here", sender.local_addr)
-        assert datagrams(sender, 1) == [b"from here"]
+        assert datagrams_of(sender, 1) == [b"from here"]
 
 
 def test_two_of_them_do_not_disturb_one_another(pair, ends):
@@ -95,10 +79,10 @@ def test_two_of_them_do_not_disturb_one_another(pair, ends):
         again = PacketLink(253, local=other, exclusive=True)
     with again:
         send(sender, b"to both", other)
-        assert datagrams(link, 1) == datagrams(again, 1) == [b"to both"]
+        assert datagrams_of(link, 1) == datagrams_of(again, 1) == [b"to both"]
         link.close()
         send(sender, b"to one", other)
-        assert datagrams(again, 1) == [b"to one"]
+        assert datagrams_of(again, 1) == [b"to one"]
 
 
 def test_what_the_kernel_refuses_is_told_with_what_it_needs(pair):

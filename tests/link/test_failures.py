@@ -47,13 +47,6 @@ def numbers(link):
     return [error.errno for error in link.send_errors()]
 
 
-@pytest.fixture
-def pair(lab):
-    a, b = lab.hosts("a", "b")
-    lab.link(a, b)
-    return a, b
-
-
 @needs_ip
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("make", MAKERS)

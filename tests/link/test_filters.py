@@ -11,11 +11,11 @@ from rawproto.errors import ConfigError, FilterError
 from rawproto.link import RawLink, RawSocket, UDPLink
 from rawproto.link import screen as screening
 from rawproto.wire import Batch, Transmit, assemble
+from tests.link.waiting import PATIENCE
 
 pytestmark = pytest.mark.netns
 
 PROCESSES = 24
-PATIENCE = 60  # seconds, for what comes in the end
 END = b"the end"
 
 

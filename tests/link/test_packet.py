@@ -1,7 +1,6 @@
 """What is special about the packet link: neighbours, damaged packets, fragments, filters."""
 
 import errno
-import select
 import shutil
 import socket
 
@@ -14,18 +13,11 @@ from rawproto.link import PacketLink, RawLink
 from rawproto.link import nexthop as hops
 from rawproto.link.ipheaders import HeaderWriter, ipv4_faults
 from rawproto.wire import Batch, IPv4, IPv6, Transmit, assemble
+from tests.link.waiting import PATIENCE, datagrams_of
 
 pytestmark = pytest.mark.netns
 
 ETH_P_IP = 0x0800
-PATIENCE = 60  # seconds, for what comes in the end
-
-
-@pytest.fixture
-def pair(lab):
-    a, b = lab.hosts("a", "b")
-    lab.link(a, b)
-    return a, b
 
 
 @pytest.fixture
@@ -35,14 +27,6 @@ def link(pair):
         opened = PacketLink(253, local=IPAddr(pair[1].ip4))
     with opened:
         yield opened
-
-
-def receive_all(link, count):
-    got = []
-    while len(got) < count and select.select([link], [], [], PATIENCE)[0]:
-        for batch in link.receive():
-            got.extend(batch)
-    return got
 
 
 def inject(host, *packets):
@@ -64,7 +48,7 @@ def test_damaged_packets_and_fragments_are_counted_and_dropped(pair, link):
     first = packet(pair, b"8 bytes!", mf=True, ident=1)
     rest = packet(pair, b"rest", fragment_offset=8, ident=1)
     inject(pair[0], good, bytes(bad_sum), too_long, first, rest, good)
-    assert receive_all(link, 2) == [b"good", b"good"]
+    assert datagrams_of(link, 2) == [b"good", b"good"]
     stats = link.stats()
     assert (stats.received, stats.bad_checksum, stats.malformed, stats.fragments) == (2, 1, 1, 2)
 
@@ -77,14 +61,14 @@ def test_padding_and_options_are_no_part_of_the_payload(pair, link):
     options = IPv4.parse(bytes(options))[0].replace(checksum=None)
     with_options = bytes(options / b"with options")
     inject(pair[0], padded, with_options, packet(pair, b"plain"))
-    assert receive_all(link, 3) == [b"padded", b"with options", b"plain"]
+    assert datagrams_of(link, 3) == [b"padded", b"with options", b"plain"]
 
 
 def test_other_protocols_and_addresses_are_not_seen(pair, link):
     other = bytes(IPv4(pair[0].ip4, "10.99.99.99", protocol=253) / b"other host")
     inject(pair[0], other, bytes(IPv4(pair[0].ip4, pair[1].ip4, protocol=254) / b"other protocol"))
     inject(pair[0], packet(pair, b"ours"))
-    assert receive_all(link, 1) == [b"ours"]
+    assert datagrams_of(link, 1) == [b"ours"]
     assert link.stats().malformed == 0
 
 
@@ -94,17 +78,17 @@ def test_its_filter_sees_the_ip_header(pair, settle):
         link = PacketLink(253, local=IPAddr(pair[1].ip4), filter=only_x)
     with link:
         inject(pair[0], packet(pair, b"yes"), packet(pair, b"x marks it"))
-        assert receive_all(link, 1) == [b"x marks it"]
+        assert datagrams_of(link, 1) == [b"x marks it"]
         inject(pair[0], packet(pair, b"x again"), packet(pair, b"y"))
         settle()
         link.set_filter(assemble("ldb [20]\njeq #121, yes, no\nyes: ret #-1\nno: ret #0"))
         inject(pair[0], packet(pair, b"xx"), packet(pair, b"yy"))
-        assert receive_all(link, 1) == [b"yy"]
+        assert datagrams_of(link, 1) == [b"yy"]
         assert link.stats().filtered == 1
         settle()
         link.set_filter(None)
         inject(pair[0], packet(pair, b"anything"))
-        assert receive_all(link, 1) == [b"anything"]
+        assert datagrams_of(link, 1) == [b"anything"]
 
 
 def test_the_kernel_does_not_answer_for_us(pair, link):
@@ -112,7 +96,7 @@ def test_the_kernel_does_not_answer_for_us(pair, link):
         sender = RawLink(253, local=IPAddr(pair[0].ip4))
     with sender:
         sender.send(Transmit(Batch.from_datagrams([b"hello, is it you?"] * 5), IPAddr(pair[1].ip4)))
-        assert len(receive_all(link, 5)) == 5
+        assert len(datagrams_of(link, 5)) == 5
         assert sender.errors() == []
 
 
@@ -134,7 +118,7 @@ def test_an_unknown_neighbour_is_found_by_the_kernel(pair, version, monkeypatch)
         for step in range(3):
             clock[0] += 1
             sender.send(Transmit(Batch.from_datagrams([b"%d" % step]), other))
-            assert receive_all(receiver, 1) == [b"%d" % step]
+            assert datagrams_of(receiver, 1) == [b"%d" % step]
         assert sender._frames.hops.of(other) is not None
         clock[0] += hops._REFRESH
         assert sender._frames.hops.of(other) is None  # once in a while through the kernel
@@ -201,7 +185,7 @@ def test_a_link_without_hardware_addresses(pair, version):
         assert loop._frames.hops.of(local).frame_header == b""
         datagrams = [bytes([n]) * 700 for n in range(100)]
         assert loop.send(Transmit(Batch.from_datagrams(datagrams), local)) == 100
-        assert receive_all(loop, 100) == datagrams
+        assert datagrams_of(loop, 100) == datagrams
         assert loop.stats().sent_bytes == loop.stats().received_bytes == 70_000
 
 

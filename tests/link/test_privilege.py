@@ -31,13 +31,6 @@ pytestmark = pytest.mark.netns
 NOBODY = 65534
 
 
-@pytest.fixture
-def pair(lab):
-    a, b = lab.hosts("a", "b")
-    lab.link(a, b)
-    return a, b
-
-
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
     """A broker that waits for clients of a busy machine, too."""

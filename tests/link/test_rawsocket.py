@@ -20,11 +20,11 @@ from rawproto.link import ChecksumState, RawLink, RawSocket, dial_ip, listen_ip
 from rawproto.link.networks import parse_network
 from rawproto.wire import Batch, Transmit
 from rawproto.wire.icmp_error import ICMPErrorKind
+from tests.link.waiting import PATIENCE
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("namespace")]
 
 HOSTS = {4: ("127.0.0.1", "127.0.0.2", "127.0.0.9"), 6: ("fd00::1", "fd00::2", "fd00::9")}
-PATIENCE = 60  # seconds, for what comes in the end
 
 
 def addresses(version):

@@ -9,8 +9,7 @@ import pytest
 from rawproto.errors import AddrError, ClosedError
 from rawproto.wire.batch import Batch, Transmit
 from rawproto.wire.icmp_error import ICMPErrorKind
-
-PATIENCE = 60  # seconds, for what comes in the end
+from tests.link.waiting import PATIENCE
 
 
 def receive_all(link, count):
