@@ -11,7 +11,7 @@ from rawproto.errors import LabError
 from rawproto.lab import plan, shaper, wiring
 from rawproto.lab.fates import Decisions
 from rawproto.lab.faults import BACKWARD, FORWARD
-from rawproto.lab.links import LabLink, host_port, introduce, plug_in
+from rawproto.lab.links import LabLink, introduce, plug_in
 from rawproto.lab.netns import Namespace
 from rawproto.lab.process import RelayProcess
 from rawproto.lab.settling import settle
@@ -20,7 +20,6 @@ from rawproto.lab.wiring import Port
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
     from typing import Any, NoReturn
 
     from rawproto.lab.children import Children
@@ -52,18 +51,13 @@ class BetweenLink(LabLink):
         a: Host,
         b: Host,
         *,
-        a_addresses: Sequence[str] | None,
-        b_addresses: Sequence[str] | None,
         device_mtu: int,
         seed: int | None,
         relay: bool | None,
-        words: Mapping[str, Any],
-        forward: Mapping[str, Any] | None,
-        backward: Mapping[str, Any] | None,
         children: Children,
+        **asked: Any,
     ) -> None:
-        super().__init__(words, forward, backward)
-        self.a, self.b = a, b
+        super().__init__(number, a, b, **asked)
         self.seed = secrets.randbits(32) if seed is None else seed
         self.means = "relay"
         self._children = children
@@ -73,8 +67,6 @@ class BetweenLink(LabLink):
         self._relay: RelayProcess | None = None
         self._shaper: Shaper | None = None
         self._before: dict[str, DirectionStats] = {}
-        self.a_port = host_port(number, 1, a, b, a_addresses)
-        self.b_port = host_port(number, 2, b, a, b_addresses)
         by_kernel = not relay and seed is None and all(map(shaper.suffices, self._specs.values()))
         if self._never and not by_kernel:
             self._refuse()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rawproto.errors import LabError
 from rawproto.lab import plan, wiring
@@ -14,7 +14,7 @@ from rawproto.lab.wiring import Port
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rawproto.lab.counters import DirectionStats
     from rawproto.lab.fates import Decisions
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rawproto.lab.rules import Rule
     from rawproto.lab.spec import Impairments
 
-__all__ = ["LabLink", "PlainLink", "host_port", "introduce", "plug_in"]
+__all__ = ["LabLink", "PlainLink", "introduce", "plug_in"]
 
 
 class LabLink(ImpairedLink):
@@ -39,8 +39,23 @@ class LabLink(ImpairedLink):
     means: str
     a: Host
     b: Host
-    a_port: Port
-    b_port: Port
+
+    def __init__(
+        self,
+        number: int,
+        a: Host,
+        b: Host,
+        *,
+        a_addresses: Sequence[str] | None,
+        b_addresses: Sequence[str] | None,
+        words: Mapping[str, Any],
+        forward: Mapping[str, Any] | None,
+        backward: Mapping[str, Any] | None,
+    ) -> None:
+        super().__init__(words, forward, backward)
+        self.a, self.b = a, b
+        self.a_port = _host_port(number, 1, a, b, a_addresses)
+        self.b_port = _host_port(number, 2, b, a, b_addresses)
 
     def __repr__(self) -> str:
         return f"<link {self.a.name} - {self.b.name} by {self.means}>"
@@ -68,20 +83,8 @@ class PlainLink(LabLink):
     means = "veth"
     seed = 0
 
-    def __init__(
-        self,
-        number: int,
-        a: Host,
-        b: Host,
-        *,
-        a_addresses: Sequence[str] | None,
-        b_addresses: Sequence[str] | None,
-        device_mtu: int,
-    ) -> None:
-        super().__init__({}, None, None)
-        self.a, self.b = a, b
-        self.a_port = host_port(number, 1, a, b, a_addresses)
-        self.b_port = host_port(number, 2, b, a, b_addresses)
+    def __init__(self, number: int, a: Host, b: Host, *, device_mtu: int, **addresses: Any) -> None:
+        super().__init__(number, a, b, words={}, forward=None, backward=None, **addresses)
         wiring.connect(self.a_port, self.b_port, device_mtu)
         plug_in(a, self.a_port, offloads=True)
         plug_in(b, self.b_port, offloads=True)
@@ -147,7 +150,7 @@ class PlainLink(LabLink):
         """Nothing to do: the cable goes with its namespaces."""
 
 
-def host_port(link: int, end: int, host: Host, other: Host, addresses: Sequence[str] | None) -> Port:
+def _host_port(link: int, end: int, host: Host, other: Host, addresses: Sequence[str] | None) -> Port:
     """The interface that a host gets for a link, with the addresses asked for or those of the plan."""
     if addresses is not None:
         planned = plan.parse_addresses(addresses)

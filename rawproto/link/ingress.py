@@ -70,21 +70,20 @@ class IngressRule:
     def __init__(self, interface: str, protocol: int, local: bytes) -> None:
         try:
             self._sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
+            try:
+                self._sock.settimeout(_PATIENCE)
+                self._sock.bind((0, 0))
+                # The port is this socket's alone in its network namespace.
+                self._make(f"rawproto-{self._sock.getsockname()[0]}", interface, protocol, local)
+            except BaseException:
+                self._sock.close()
+                raise
         except OSError as error:
-            raise _refused(interface, error.errno or 0) from error
-        try:
-            self._sock.settimeout(_PATIENCE)
-            self._sock.bind((0, 0))
-            # The port is this socket's alone in its network namespace.
-            number = self._make(f"rawproto-{self._sock.getsockname()[0]}", interface, protocol, local)
-            if number:
-                raise _refused(interface, number)
-        except BaseException:
-            self._sock.close()
-            raise
+            # A socket that waited in vain gives no number.
+            raise _refused(interface, error.errno or errno.ETIMEDOUT) from error
 
-    def _make(self, table: str, interface: str, protocol: int, local: bytes) -> int:
-        """Ask for table, chain and rule; 0, or the errno of the first that the kernel refused."""
+    def _make(self, table: str, interface: str, protocol: int, local: bytes) -> None:
+        """Ask for table, chain and rule; an OSError with the number of the first that the kernel refused."""
         wanted = (
             (_NEW_TABLE, _text(_TABLE_NAME, table) + _number(_TABLE_FLAGS, _OWNER)),
             (_NEW_CHAIN, _chain(table, interface)),
@@ -102,10 +101,9 @@ class IngressRule:
                 if kind == netlink.ERROR:
                     number = -int(struct.unpack_from("=i", data, netlink.HEADER.size)[0])
                     if number:
-                        return number
+                        raise OSError(number, os.strerror(number))
                     done += 1
                 data = data[-(-length // 4) * 4 :]
-        return 0
 
     def close(self) -> None:
         """Take the rule away."""

@@ -115,10 +115,10 @@ def _reachable(network: Network, endpoint: PortAddr) -> PortAddr:
 def _port(network: Network, service: str) -> int:
     if service.isascii() and service.isdigit() and len(service) < 6 and int(service) < 65536:
         return int(service)
-    from rawproto import resolve
+    from rawproto.resolve.functions import lookup_port
 
-    # RSP has no services of its own in the registry: it shares those of TCP.
-    return int(resolve.lookup_port("udp" if network.transport == "udp" else "tcp", service))
+    # Unlike a name's, this lookup asks nobody: a local table, or a small file. An event loop need not wait for it.
+    return lookup_port(network.name, service)
 
 
 def _literal(host: str) -> tuple[IP | None, str]:

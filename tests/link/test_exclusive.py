@@ -1,5 +1,6 @@
 """The exclusive packet link: its packets are kept from the IP stack, no others, and no longer than it is open."""
 
+import errno
 import os
 
 import pytest
@@ -89,6 +90,16 @@ def test_what_the_kernel_refuses_is_told_with_what_it_needs(pair):
     with pair[0], pytest.raises(OpError, match=r"longer-than-any-name: .*CONFIG_NF_TABLES_NETDEV") as caught:
         IngressRule("longer-than-any-name", 253, bytes(4))
     assert caught.value.errno
+
+
+def test_an_answer_that_does_not_come_is_an_error_like_a_refusal(monkeypatch):
+    def wait_in_vain(*_):
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(IngressRule, "_make", wait_in_vain)
+    with pytest.raises(OpError, match=r"lo: no rule at its ingress hook") as caught:
+        IngressRule("lo", 253, bytes(4))
+    assert caught.value.errno == errno.ETIMEDOUT
 
 
 def as_nobody():

@@ -159,39 +159,46 @@ def test_interrupt_ends_with_130(cli: CLI, server: socket.socket) -> None:
         assert process.wait(timeout=cli.patience) == 130
 
 
-def test_datagrams_both_ways(cli: CLI) -> None:
+@pytest.fixture
+def peer() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind(("127.0.0.1", 0))
         peer.settimeout(60)
-        process = cli.start("cat", "-n", "udp", "-w", "200ms", "127.0.0.1", port_of(peer), stdin=-1)
-        assert process.stdin is not None
-        process.stdin.write(b"ping")
-        process.stdin.flush()
-        data, source = peer.recvfrom(100)
-        peer.sendto(b"pong", source)
-        assert process.stdout is not None
-        answer = process.stdout.read(4)  # before the end of the input, after which only so much time is left
-        assert process.communicate(timeout=cli.patience) == (b"", b"")
-    assert (data, answer, process.returncode) == (b"ping", b"pong", 0)
+        yield peer
 
 
-def test_what_has_come_is_printed_however_late_it_is_looked_at(cli: CLI) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-        peer.bind(("127.0.0.1", 0))
-        peer.settimeout(60)
-        process = cli.start("cat", "-n", "udp", "-w", "0", "127.0.0.1", port_of(peer), stdin=-1)
-        assert process.stdin is not None
-        process.stdin.write(b"ping")
-        process.stdin.flush()
-        data, source = peer.recvfrom(100)
-        process.send_signal(signal.SIGSTOP)
-        for number in range(3):
-            peer.sendto(b"%d" % number, source)
-        process.stdin.close()
-        process.stdin = None
-        process.send_signal(signal.SIGCONT)
-        out, _ = process.communicate(timeout=cli.patience)
-    assert (data, out, process.returncode) == (b"ping", b"012", 0)
+def pinging(cli: CLI, peer: socket.socket, linger: str) -> subprocess.Popen[bytes]:
+    """A cat whose first datagram has gone to ``peer``, which answers to it from now on."""
+    process = cli.start("cat", "-n", "udp", "-w", linger, "127.0.0.1", port_of(peer), stdin=-1)
+    assert process.stdin is not None
+    process.stdin.write(b"ping")
+    process.stdin.flush()
+    data, source = peer.recvfrom(100)
+    assert data == b"ping"
+    peer.connect(source)
+    return process
+
+
+def test_datagrams_both_ways(cli: CLI, peer: socket.socket) -> None:
+    process = pinging(cli, peer, "200ms")
+    peer.send(b"pong")
+    assert process.stdout is not None
+    answer = process.stdout.read(4)  # before the end of the input, after which only so much time is left
+    assert process.communicate(timeout=cli.patience) == (b"", b"")
+    assert (answer, process.returncode) == (b"pong", 0)
+
+
+def test_what_has_come_is_printed_however_late_it_is_looked_at(cli: CLI, peer: socket.socket) -> None:
+    process = pinging(cli, peer, "0")
+    process.send_signal(signal.SIGSTOP)
+    for number in range(3):
+        peer.send(b"%d" % number)
+    assert process.stdin is not None
+    process.stdin.close()
+    process.stdin = None
+    process.send_signal(signal.SIGCONT)
+    out, _ = process.communicate(timeout=cli.patience)
+    assert (out, process.returncode) == (b"012", 0)
 
 
 @pytest.mark.parametrize(
