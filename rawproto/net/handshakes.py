@@ -1,7 +1,8 @@
 """TLS handshakes of accepted connections: in the background, so many at once and not more.
 
 ``accept`` must not wait for a slow client, and a client that waits in its own handshake must not depend on when the
-server first reads. Beyond the limit a handshake waits for the first read or write of its connection.
+server first reads. Beyond the limit a handshake waits for the first read or write of its connection: were it to wait
+for a place, those that stall could keep all others out for as long as they like.
 """
 
 from __future__ import annotations
@@ -43,7 +44,13 @@ def securing(plain: Callable[[Stream], Conn], context: ssl.SSLContext) -> Callab
     def wrap(stream: Stream) -> Conn:
         conn = plain(stream).over(lambda below: server_stream(below, context))
         if free.acquire(blocking=False):
-            threading.Thread(target=run, args=(conn,), name="rawproto TLS handshake", daemon=True).start()
+            thread = threading.Thread(target=run, args=(conn,), name="rawproto TLS handshake", daemon=True)
+            try:
+                thread.start()
+            except (RuntimeError, MemoryError) as error:
+                # The process has no thread to spare: as beyond the limit.
+                free.release()
+                logger.warning("TLS handshake left to the first read or write: %s", error)
         return conn
 
     return wrap
