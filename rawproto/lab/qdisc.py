@@ -12,14 +12,15 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from rawproto.link import netlink
+from rawproto.link.netlink import attribute
+
 if TYPE_CHECKING:
     from rawproto.lab.spec import Impairments
 
 __all__ = ["WAKING_SIZE", "Counts", "clear", "read", "shape", "wake"]
 
-# include/uapi/linux/netlink.h
-_HEADER: Final = struct.Struct("=IHHII")
-_REQUEST, _ACK, _REPLACE, _CREATE = 0x1, 0x4, 0x100, 0x400
+_ACK, _REPLACE, _CREATE = 0x4, 0x100, 0x400  # include/uapi/linux/netlink.h
 
 # include/uapi/linux/rtnetlink.h and pkt_sched.h
 _NEW, _DELETE = 36, 37
@@ -28,9 +29,8 @@ _KIND, _OPTIONS, _STAB = 1, 2, 8
 _ROOT: Final = 0xFFFFFFFF
 _BUCKET, _ITS_CLASS, _PACKETS, _OCTETS = 0x10000, 0x10001, 0x20000, 0x30000  # 1:, 1:1, 2: and 3: in tc(8)
 _ETHERNET_LAYER: Final = 1
-_RATE: Final = struct.Struct(
-    "=BBHhHI"
-)  # struct tc_ratespec: cells, link layer, overhead, align, mpu, bytes/s
+# struct tc_ratespec: cells, link layer, overhead, align, mpu, bytes/s
+_RATE: Final = struct.Struct("=BBHhHI")
 _REST: Final = struct.Struct("=3I")  # of struct tc_tbf_qopt: limit, buffer, mtu
 _TBF_PARMS, _TBF_RATE64, _TBF_BURST = 1, 4, 6
 _SIZES: Final = struct.Struct("=BBhiIIII")  # struct tc_sizespec; the fourth is the overhead
@@ -38,9 +38,9 @@ _INT: Final = struct.Struct("=I")
 _MOST: Final = (1 << 32) - 1
 
 _ETHERNET: Final = 14
-# To no hardware address, of the EtherType for experiments (IEEE 802): whoever gets it drops it.
 WAKING_SIZE: Final = 46
 """Bytes behind the Ethernet header of the frame that :func:`wake` sends."""
+# To no hardware address, of the EtherType for experiments (IEEE 802): whoever gets it drops it.
 _NOBODYS_FRAME: Final = bytes(12) + b"\x88\xb5" + bytes(WAKING_SIZE)
 # The bucket holds what the rate carries in this part of a second, so that a late timer loses nothing of it.
 _BURST_PART: Final = 1000
@@ -75,12 +75,12 @@ def shape(interface: str, spec: Impairments, mtu: int) -> None:
     rate = _RATE.pack(0, _ETHERNET_LAYER, 0, 0, 0, min(octets, _MOST))
     # The kernel passes the limit on to the queue that is there, whatever it counts in.
     parameters = rate + bytes(_RATE.size) + _REST.pack(limit, 0, 0)
-    options = _attribute(_TBF_PARMS, parameters)
-    options += _attribute(_TBF_BURST, _INT.pack(min(mtu + octets // _BURST_PART, _MOST)))
-    options += _attribute(_TBF_RATE64, struct.pack("=Q", octets))
+    options = attribute(_TBF_PARMS, parameters)
+    options += attribute(_TBF_BURST, _INT.pack(min(mtu + octets // _BURST_PART, _MOST)))
+    options += attribute(_TBF_RATE64, struct.pack("=Q", octets))
     # A size table takes the frame's header off.
-    sizes = _attribute(1, _SIZES.pack(0, 0, 0, -_ETHERNET, _ETHERNET_LAYER, 0, 0, 0))
-    _make("tbf", interface, _ROOT, _BUCKET, options, _attribute(_STAB, sizes))
+    sizes = attribute(1, _SIZES.pack(0, 0, 0, -_ETHERNET, _ETHERNET_LAYER, 0, 0, 0))
+    _make("tbf", interface, _ROOT, _BUCKET, options, attribute(_STAB, sizes))
     kind, handle = ("pfifo", _PACKETS) if in_packets else ("bfifo", _OCTETS)
     _make(kind, interface, _ITS_CLASS, handle, _INT.pack(limit))
 
@@ -119,13 +119,8 @@ def read(interface: str) -> Counts:
 
 
 def _make(kind: str, interface: str, parent: int, handle: int, options: bytes, more: bytes = b"") -> None:
-    attributes = _attribute(_KIND, kind.encode() + b"\0") + _attribute(_OPTIONS, options) + more
+    attributes = attribute(_KIND, kind.encode() + b"\0") + attribute(_OPTIONS, options) + more
     _talk(_NEW, _CREATE | _REPLACE, interface, parent, handle, attributes)
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    """A struct nlattr with its value, padded to four bytes."""
-    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
 
 
 def _talk(
@@ -133,12 +128,11 @@ def _talk(
 ) -> None:
     """Send one request and wait for the kernel's acknowledgement."""
     body = _TC.pack(0, socket.if_nametoindex(interface), handle, parent, 0) + attributes
-    header = _HEADER.pack(_HEADER.size + len(body), request, _REQUEST | _ACK | flags, 1, 0)
     kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
     with socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE) as talk:
-        talk.send(header + body)
+        talk.send(netlink.message(request, netlink.REQUEST | _ACK | flags, 1, body))
         answer = talk.recv(8192)
     # The one answer is a struct nlmsgerr: the negated error number, 0 for success.
-    (number,) = struct.unpack_from("=i", answer, _HEADER.size)
+    (number,) = struct.unpack_from("=i", answer, netlink.HEADER.size)
     if number:
         raise OSError(-number, f"queueing discipline of {interface}: {os.strerror(-number)}")

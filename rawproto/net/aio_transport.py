@@ -27,7 +27,7 @@ class ConnTransport(asyncio.Transport):
         self._loop = asyncio.get_running_loop()
         self._pieces: list[bytes] = []
         self._waiting = 0
-        self._high, self._low = HIGH_WATER, HIGH_WATER // 4
+        self.set_write_buffer_limits()
         self._paused = False
         self._ending = self._closing = False
         self._may_read = asyncio.Event()
@@ -76,10 +76,13 @@ class ConnTransport(asyncio.Transport):
     # ---- writing
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Queue ``data``; a writer that cares for memory awaits ``drain``."""
-        if self._ending or self._closing:
-            raise RuntimeError("cannot write after write_eof() or close()")
-        if data:
+        """Queue ``data``; a writer that cares for memory awaits ``drain``.
+
+        Nothing is said of data for a connection that is closed or lost: ``drain`` tells. (As of any transport.)
+        """
+        if self._ending:
+            raise RuntimeError("cannot write after write_eof()")
+        if data and not self._closing:
             self._pieces.append(bytes(data))
             self._waiting += len(data)
             if self._waiting > self._high and not self._paused:
@@ -96,9 +99,17 @@ class ConnTransport(asyncio.Transport):
         return self._low, self._high
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the water marks, as of any transport."""
-        self._high = HIGH_WATER if high is None else high
-        self._low = self._high // 4 if low is None else low
+        """Set the water marks, as of any transport: ``high`` is four times ``low`` where it is not given.
+
+        Raises:
+            ValueError: not ``high >= low >= 0``.
+        """
+        if high is None:
+            high = HIGH_WATER if low is None else 4 * low
+        low = high // 4 if low is None else low
+        if not high >= low >= 0:
+            raise ValueError(f"high ({high}) is to be at least low ({low}), and that at least 0")
+        self._high, self._low = high, low
 
     def can_write_eof(self) -> bool:
         """Always."""

@@ -43,15 +43,16 @@ class Neighbours:
         """Take ``port`` to listen on; called in a thread of the endpoint's network namespace.
 
         Raises:
-            OpError: another endpoint listens there.
+            OpError: another endpoint listens there (EADDRINUSE), or the kernel refuses the name that says who does.
         """
         holder = _unix()
         try:
             holder.bind(self._name(port))
         except OSError as error:
             holder.close()
-            reason = "another endpoint of this host listens on that port"
-            raise OpError(reason, errno=errno.EADDRINUSE) from error
+            taken = error.errno == errno.EADDRINUSE
+            reason = "another endpoint of this host listens on that port" if taken else str(error.strerror)
+            raise OpError(reason, errno=error.errno) from error
         self._ports[port] = holder
 
     def give_back(self, port: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -80,9 +81,9 @@ def _listen(driver: Driver, port: int, backlog: int, permits: Callable[[Any], bo
             return core
         try:
             driver.neighbours.claim(core.port)
-        except OpError:
+        except OpError as error:
             core.close(now)
-            if port:
+            if port or error.errno != errno.EADDRINUSE:
                 raise
         else:
             return core

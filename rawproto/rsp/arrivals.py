@@ -84,7 +84,10 @@ class Arrivals:
             self._group(batch, 0, len(batch), now)
         elif connection.state is not State.SYN_SENT:
             self._touch(connection)
-            connection.inbound.on_train(train, batch, now)
+            try:
+                connection.inbound.on_train(train, batch, now)
+            except MemoryError:
+                self._fail(connection, now)
 
     def _single(self, packet: bytes, source: Any, mark: int | None, now: int) -> None:
         """One packet: what :meth:`_group` does, without arrays."""

@@ -118,6 +118,51 @@ def test_a_reset_reaches_the_reader(network):
     run(main())
 
 
+def test_what_is_written_to_a_lost_connection_is_dropped_and_drain_tells(network):
+    async def slam(reader, writer):
+        writer.transport.abort()
+
+    async def main():
+        async with await aio.start_server(slam, network, "127.0.0.1:0") as server:
+            reader, writer = await aio.open_connection(network, server.addr)
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+            writer.write(b"for nobody")
+            with pytest.raises(ConnectionResetError):
+                await writer.drain()
+            assert writer.transport.get_write_buffer_size() == 0
+
+    run(main())
+
+
+def test_nothing_is_written_behind_the_end(network):
+    async def main():
+        async with await aio.start_server(shout, network, "127.0.0.1:0") as server:
+            _, writer = await aio.open_connection(network, server.addr)
+            writer.write_eof()
+            with pytest.raises(RuntimeError, match="write_eof"):
+                writer.write(b"more")
+            writer.transport.abort()
+
+    run(main())
+
+
+def test_water_marks_are_those_of_any_transport(network):
+    async def main():
+        async with await aio.start_server(shout, network, "127.0.0.1:0") as server:
+            _, writer = await aio.open_connection(network, server.addr)
+            transport = writer.transport
+            assert transport.get_write_buffer_limits() == (16384, 65536)
+            for given, expected in (({"low": 1000}, (1000, 4000)), ({"high": 1000}, (250, 1000))):
+                transport.set_write_buffer_limits(**given)
+                assert transport.get_write_buffer_limits() == expected
+            with pytest.raises(ValueError, match="at least low"):
+                transport.set_write_buffer_limits(high=1, low=2)
+            transport.abort()
+
+    run(main())
+
+
 def test_tls(network, contexts):
     server_side, client_side = contexts
 

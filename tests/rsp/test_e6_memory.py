@@ -10,10 +10,11 @@ import pytest
 from rawproto.addr import IP, UDPAddr
 from rawproto.errors import ConnectionAborted, ConnectionRefused
 from rawproto.protocol import MILLISECOND, SECOND
-from rawproto.rsp import receive_stream, send_stream, sender, train
+from rawproto.rsp import arrivals, receive_stream, send_stream, sender, train
 from rawproto.rsp.config import RSPConfig
 from rawproto.rsp.memory import Memory, Share
 from rawproto.rsp.sources import source_key
+from rawproto.rsp.train import recognise
 
 KIB = 1024
 FAST = {"delay": 5 * MILLISECOND, "rate": 1e9}
@@ -356,6 +357,26 @@ class TestE13OutOfMemory:
         client, server = p.transfer(data, data)
         assert server.received == client.received == data
         assert p.a.memory.used == p.b.memory.used == 0
+
+    def test_a_train_without_memory_ends_its_connection_and_no_other(self, pair, monkeypatch):
+        p = pair(link=FAST)
+        [(client, server), (other, _)] = connections(p, 2)
+        data = p.payload(15_000)
+        client.write(data, p.now)  # with the probes of the path that go between the first packets
+        p.run(lambda: server.readable == len(data))
+        p.coalesce = 20 * MILLISECOND
+        trains = []
+        monkeypatch.setattr(
+            arrivals, "recognise", lambda batch: trains.append(recognise(batch)) or trains[-1]
+        )
+        monkeypatch.setattr(receive_stream, "np", Failing(random.Random(), 1))
+        client.write(data[:6000], p.now)
+        p.run(lambda: server.closed)
+        assert trains[-1] is not None
+        monkeypatch.undo()
+        assert p.b.stats.out_of_memory == 1
+        other.write(data, p.now)
+        p.run(lambda: other.stats().bytes_acknowledged == len(data))
 
 
 def forgiving(each):
