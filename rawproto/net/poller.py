@@ -17,9 +17,9 @@ POLLERR = select.POLLERR
 POLLOUT = select.POLLOUT
 MILLISECOND = 1_000_000
 
-# poll() counts whole milliseconds, which is too coarse for pacing; below this many nanoseconds ppoll() is asked,
-# which costs about a microsecond more to call through ctypes.
-_FINE = 20 * MILLISECOND
+# poll() counts whole milliseconds, which is too coarse for pacing: the last of them is waited for by ppoll(), which
+# costs about a microsecond more to call through ctypes.
+_FINE = 2 * MILLISECOND
 
 
 class _PollFd(ctypes.Structure):

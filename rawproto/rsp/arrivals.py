@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["Arrivals"]
 
 _KINDS = {int(kind): kind for kind in Kind}
+# What is looked at with every packet: up to CPython 3.11 a member found in its enumeration costs 0.15 us.
+_SYN, _COOKIE, _CONFIRM, _DATA, _RESET = Kind.SYN, Kind.COOKIE, Kind.CONFIRM, Kind.DATA, Kind.RESET
+_SYN_SENT = State.SYN_SENT
 
 
 class Arrivals:
@@ -82,7 +85,7 @@ class Arrivals:
         connection = self._directory.get(train.connection)
         if connection is None:
             self._group(batch, 0, len(batch), now)
-        elif connection.state is not State.SYN_SENT:
+        elif connection.state is not _SYN_SENT:
             self._touch(connection)
             try:
                 connection.inbound.on_train(train, batch, now)
@@ -102,9 +105,9 @@ class Arrivals:
             return
         identifier = int.from_bytes(packet[8:16], "big")
         connection = self._directory.connections.get(identifier)
-        if kind is not Kind.DATA or connection is None:
+        if kind is not _DATA or connection is None:
             self._packet(kind, connection, identifier, packet, source, now)
-        elif connection.state is not State.SYN_SENT:
+        elif connection.state is not _SYN_SENT:
             self._touch(connection)
             if len(packet) < DATA_HEADER_SIZE:
                 self._stats.malformed += 1
@@ -132,15 +135,15 @@ class Arrivals:
             return
         identifier = int.from_bytes(row[8:16].tobytes(), "big")
         connection = self._directory.get(identifier)
-        if kind is Kind.DATA and connection is not None:
+        if kind is _DATA and connection is not None:
             try:
-                if connection.state is not State.SYN_SENT:
+                if connection.state is not _SYN_SENT:
                     self._data(connection, batch, first, stop, now)
             except MemoryError:
                 self._fail(connection, now)
             return
         rows: Sequence[int] = range(first, stop)
-        if kind is Kind.SYN and len(rows) >= WORTH_IT:
+        if kind is _SYN and len(rows) >= WORTH_IT:
             rows = self._strangers.on_syns(batch, first, stop, now)
         for index in rows:
             self._packet(kind, connection, identifier, batch.datagram(index), batch.source_of(index), now)
@@ -160,12 +163,12 @@ class Arrivals:
         self, kind: Kind, connection: Connection | None, identifier: int, packet: bytes, source: Any, now: int
     ) -> None:
         try:
-            if kind is Kind.SYN or kind is Kind.CONFIRM:
+            if kind is _SYN or kind is _CONFIRM:
                 self._strangers.on_hello(kind, packet, source, now)
-            elif kind is Kind.RESET and (connection is None or packet[5] & RSPFlags.ECHO):
+            elif kind is _RESET and (connection is None or packet[5] & RSPFlags.ECHO):
                 self._stray_reset(packet, identifier, now)
             elif connection is not None:
-                if kind is Kind.COOKIE:
+                if kind is _COOKIE:
                     self._cookie(connection, packet, source, now)
                 else:
                     connection.inbound.on_packet(kind, packet, now, source)
@@ -185,7 +188,7 @@ class Arrivals:
             self._stats.corrupted += 1
             return
         cookie, _ = Hello.parse(packet)
-        if connection.state is State.SYN_SENT and cookie.identifier:
+        if connection.state is _SYN_SENT and cookie.identifier:
             self._directory.dialed(connection)
             connection.on_cookie(cookie, source, now)
             self._directory.add_peer(connection)

@@ -41,6 +41,8 @@ FIN_WAIT = 60 * SECOND
 """How long the peer's half may stay open after the application closed and all was delivered (Linux tcp_fin_timeout)."""
 REST_AFTER = 2 * SECOND
 """Silence after which a connection counts as idle and keeps no buffers."""
+_REST, _KEEPALIVE = Timer.REST, Timer.KEEPALIVE  # see arrivals.py
+_SYN_SENT = State.SYN_SENT
 NOT_ECT, ECT0 = 0, 2
 """ECN codepoints: not capable, and capable (RFC 3168 section 5)."""
 
@@ -210,7 +212,7 @@ class Core:
     def heard(self, now: int) -> None:
         """A packet with our identifier came: the peer is there, and knows of the connection."""
         self.last_heard = now
-        if self.opening is not None and self.state is not State.SYN_SENT:
+        if self.opening is not None and self.state is not _SYN_SENT:
             self.opening = None
             self.timers.stop(Timer.HANDSHAKE)
             self.timers.stop(Timer.HANDSHAKE_LIMIT)
@@ -219,10 +221,10 @@ class Core:
                 self.recovery.excuse()
                 self.tell()
         running = self.timers.running
-        if Timer.REST not in running and not self.closed:
-            self.timers.set(Timer.REST, now + REST_AFTER)
-        if self.config.keepalive is not None and not self.closed and Timer.KEEPALIVE not in running:
-            self.timers.set(Timer.KEEPALIVE, now + int(self.config.keepalive * SECOND))
+        if _REST not in running and not self.closed:
+            self.timers.set(_REST, now + REST_AFTER)
+        if self.config.keepalive is not None and not self.closed and _KEEPALIVE not in running:
+            self.timers.set(_KEEPALIVE, now + int(self.config.keepalive * SECOND))
 
     def rest(self, now: int) -> None:
         """When nothing was heard for a while and nothing is owed, give back what only a busy connection needs."""

@@ -34,21 +34,35 @@ class Deadlines:
         self._inbound = inbound
 
     def next(self) -> int | None:
-        """The earliest deadline, ns."""
+        """When to call :meth:`expire`, ns: at the earliest deadline or before it."""
         deadline = self._core.receiver.acks.deadline
         other = self._core.timers.next()
         if deadline is None or (other is not None and other < deadline):
             return other
         return deadline
 
-    def expire(self, now: int) -> None:
-        """Act on every timer that is due."""
-        acks = self._core.receiver.acks
-        if acks.deadline is not None and acks.deadline <= now:
+    def expire(self, now: int) -> bool:
+        """Act on every timer that is due; false when none was."""
+        core = self._core
+        acks, timers = core.receiver.acks, core.timers
+        is_late = acks.deadline is not None and acks.deadline <= now
+        if is_late:
             acks.due = True
-        for timer in self._core.timers.expired(now):
-            if not self._core.closed:
+        if timers.running.get(Timer.LOSS, now + 1) <= now:
+            self._place_loss_timer()
+        due = timers.expired(now)
+        for timer in due:
+            if not core.closed:
                 self._expire(timer, now)
+        return is_late or bool(due)
+
+    def _place_loss_timer(self) -> None:
+        """Move the loss timer, which only ever moved nearer, to where it belongs."""
+        deadline = self._core.recovery.timeout()
+        if deadline is None:
+            self._core.timers.stop(Timer.LOSS)
+        else:
+            self._core.timers.set(Timer.LOSS, deadline)
 
     def _expire(self, timer: Timer, now: int) -> None:
         core = self._core

@@ -210,10 +210,14 @@ class Endpoint(Protocol):
         """Run the timers of every connection that has one due."""
         for connection in self._schedule.due(now):
             try:
-                connection.deadlines.expire(now)
+                acted = connection.deadlines.expire(now)
             except MemoryError:
+                acted = True
                 self._out_of_memory(connection, now)
-            self.touch(connection)
+            if acted:
+                self.touch(connection)
+            else:
+                self._schedule.arm(connection, connection.deadlines.next())
         if self._stalls.next_at is not None and self._stalls.next_at <= now:
             self._relieve(now)
 

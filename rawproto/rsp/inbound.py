@@ -48,6 +48,8 @@ __all__ = ["Inbound"]
 _MAX_NUMBER = 1 << 62
 """No sender comes near; beyond it arithmetic on 64-bit columns would not be safe."""
 _CARRIES_DATA = int(RSPFlags.CARRIES_DATA)
+_ACK, _PROBE, _RESET = Kind.ACK, Kind.PROBE, Kind.RESET  # see arrivals.py
+_SYN_SENT, _LOSS = State.SYN_SENT, Timer.LOSS
 _CE = 3
 """Congestion experienced (RFC 3168 section 5)."""
 
@@ -198,24 +200,25 @@ class Inbound:
     def on_packet(self, kind: Kind, packet: bytes, now: int, source: Any = None) -> None:
         """Any other packet for this connection, its length at least that of the common header."""
         core = self._core
-        if core.state is State.SYN_SENT and kind is not Kind.RESET:
+        if core.state is _SYN_SENT and kind is not _RESET:
             return  # the peer cannot know of the connection yet
-        check = core.sender.check if kind in (Kind.ACK, Kind.PROBE) else integrity.CRC32
+        is_usual = kind is _ACK or kind is _PROBE
+        check = core.sender.check if is_usual else integrity.CRC32
         if check != integrity.NONE and not integrity.verify_one(packet):
             core.corrupted += 1
             return
-        if source is not core.source and source != core.source and kind in (Kind.ACK, Kind.PROBE):
+        if is_usual and source is not core.source and source != core.source:
             self._from_elsewhere(source, Common.parse(packet)[0].number, len(packet), now)
-        if kind is Kind.ACK:
+        if kind is _ACK:
             self._on_ack_packet(packet, now)
         elif kind is Kind.CHALLENGE or kind is Kind.RESPONSE:
             self._on_path(kind, packet, source, now)
-        elif kind is Kind.PROBE:
+        elif kind is _PROBE:
             core.heard(now)
             number = Common.parse(packet)[0].number
             if number < _MAX_NUMBER:
                 core.receiver.acks.on_received(number, number + 1, now, wanted=True)
-        elif kind is Kind.RESET:
+        elif kind is _RESET:
             on_reset(core, Reset.parse(packet)[0], now)
 
     def _on_ack_packet(self, packet: bytes, now: int) -> None:
@@ -265,7 +268,8 @@ class Inbound:
                     now, "transport:packets_acked", ranges=ranges[:4], acked_end=stream.acked_end
                 )
                 core.trace.metrics(now, core.sender)
-        self.set_loss_timer()
+        if core.recovery.sent.packets_in_flight:
+            self.set_loss_timer()
         # Not by what was in flight: the last word may be on packets that were declared lost, wrongly.
         if settled.fin or (grew and (stream.acked_end == stream.end or stream.room)):
             core.tell()
@@ -320,10 +324,12 @@ class Inbound:
             core.path_mtu.on_too_big(number, error.mtu, now)
 
     def set_loss_timer(self) -> None:
-        """Bring the loss timer up to date with what is in flight."""
-        core = self._core
-        deadline = core.recovery.loss.timeout(core.recovery.max_ack_delay)
-        if deadline is None:
-            core.timers.stop(Timer.LOSS)
-        else:
-            core.timers.set(Timer.LOSS, deadline)
+        """See that the loss timer runs out in time for what is in flight.
+
+        It is not moved away: in a conversation each packet would do that. Whoever finds it due looks where it belongs
+        by now (:mod:`rawproto.rsp.deadlines`).
+        """
+        recovery, timers = self._core.recovery, self._core.timers
+        deadline = recovery.loss.timeout(recovery.max_ack_delay)
+        if deadline is not None and (_LOSS not in timers.running or deadline < timers.running[_LOSS]):
+            timers.set(_LOSS, deadline)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Outbound"]
 
 _FIN, _CARRIES_DATA = int(RSPFlags.FIN), int(RSPFlags.CARRIES_DATA)
+_SYN_SENT = State.SYN_SENT  # see arrivals.py
+_PACE, _IDLE, _PERSIST = Timer.PACE, Timer.IDLE, Timer.PERSIST
 _MORE_FOR_RANGES = DATA_HEADER_SIZE - ACK_HEADER_SIZE
 OVERRIDE_AFTER = 5
 """Probes of the window before it is filled even with a little: a second or so (RFC 9293 section 3.8.6.2.1)."""
@@ -43,7 +45,7 @@ class Outbound:
         if core.control:
             packet, aside = core.control.pop(0)
             return Transmit(Batch.single(packet), core.address if aside is None else aside)
-        if core.closed or core.state is State.SYN_SENT or self.has_said_all(now):
+        if core.closed or core.state is _SYN_SENT or self.has_said_all(now):
             return None
         acks = core.receiver.acks
         if acks.pending:
@@ -76,8 +78,8 @@ class Outbound:
             return False
         if not sender.recovery.blocked_by_application:
             sender.recovery.on_said_all(now)
-        if Timer.PACE in core.timers.running:
-            core.timers.stop(Timer.PACE)
+        if _PACE in core.timers.running:
+            core.timers.stop(_PACE)
         return True
 
     def _next_batch(self, now: int) -> Batch | None:
@@ -110,23 +112,23 @@ class Outbound:
         core = self._core
         if not before:
             core.waiting_since = now
-            if Timer.IDLE not in core.timers.running:
-                core.timers.set(Timer.IDLE, now + int(core.config.idle_timeout * SECOND))
-        if Timer.PERSIST in core.timers.running:
-            core.timers.stop(Timer.PERSIST)
+            if _IDLE not in core.timers.running:
+                core.timers.set(_IDLE, now + int(core.config.idle_timeout * SECOND))
+        if _PERSIST in core.timers.running:
+            core.timers.stop(_PERSIST)
         self._inbound.set_loss_timer()
 
     def _wait_for_room(self, now: int) -> None:
         """Nothing may go out now: arm the timer of what holds it back."""
         core = self._core
         recovery = core.recovery
-        core.timers.stop(Timer.PACE)
+        core.timers.stop(_PACE)
         if not recovery.blocked_by_application:
             if recovery.window_room() > 0:
-                core.timers.set(Timer.PACE, recovery.pace_until(now))
-        elif not recovery.sent.packets_in_flight and Timer.PERSIST not in core.timers.running:
+                core.timers.set(_PACE, recovery.pace_until(now))
+        elif not recovery.sent.packets_in_flight and _PERSIST not in core.timers.running:
             wait = recovery.rtt.probe_timeout(MAX_ACK_DELAY) << min(core.persist_tries, 20)
-            core.timers.set(Timer.PERSIST, now + min(wait, MAX_PERSIST))
+            core.timers.set(_PERSIST, now + min(wait, MAX_PERSIST))
 
     def _probe_mtu(self, now: int) -> Batch | None:
         """A larger packet than any before, when larger ones would be of use: there is more to send than fits one."""

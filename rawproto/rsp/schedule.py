@@ -17,8 +17,9 @@ __all__ = ["Schedule"]
 class Schedule:
     """A round of ready connections and a heap of deadlines.
 
-    Deadlines move far more often than they pass, so a move leaves its old entry in the heap; entries that no longer
-    hold are dropped when they come up, or all at once when they are most of the heap.
+    Deadlines move far more often than they pass, and mostly away: a connection that is to be woken later than it was
+    stays in the heap as it is, wakes once for nothing and is settled anew. One that moves nearer leaves its old entry
+    behind; entries that no longer hold are dropped when they come up, or all at once when they are most of the heap.
     """
 
     __slots__ = ("_armed", "_count", "_heap", "ready")
@@ -39,12 +40,17 @@ class Schedule:
         self.ready.move_to_end(connection)
 
     def settle(self, connection: Connection, deadline: int | None) -> None:
-        """``connection`` has nothing to send now; wake it at ``deadline``, ns."""
+        """``connection`` has nothing to send now; wake it at ``deadline``, ns, or before."""
         self.ready.pop(connection, None)
+        self.arm(connection, deadline)
+
+    def arm(self, connection: Connection, deadline: int | None) -> None:
+        """Wake ``connection`` at ``deadline``, ns, or before; with None never."""
+        armed = self._armed
         if deadline is None:
-            self._armed.pop(connection, None)
-        elif deadline != self._armed.get(connection):
-            self._armed[connection] = deadline
+            armed.pop(connection, None)
+        elif connection not in armed or deadline < armed[connection]:
+            armed[connection] = deadline
             self._count += 1
             heapq.heappush(self._heap, (deadline, self._count, connection))
             if len(self._heap) > 64 + 4 * len(self._armed):
@@ -57,7 +63,7 @@ class Schedule:
         heapq.heapify(self._heap)
 
     def next_deadline(self) -> int | None:
-        """The earliest deadline, ns, or None."""
+        """When to look at the connections again, ns; None for never. No deadline is before."""
         while self._heap:
             deadline, _, connection = self._heap[0]
             if self._armed.get(connection) == deadline:

@@ -37,15 +37,19 @@ class Timer(enum.IntEnum):
 class TimerTable:
     """At most one deadline for each :class:`Timer`, in nanoseconds."""
 
-    __slots__ = ("running",)
+    __slots__ = ("_first", "running")
 
     def __init__(self) -> None:
+        self._first = 0  # no timer is due before; perhaps none is due then, as timers move and stop
         self.running: dict[Timer, int] = {}
         """The timers that run, and when they are due."""
 
     def set(self, timer: Timer, deadline: int) -> None:
         """Start ``timer``, or move it."""
-        self.running[timer] = deadline
+        running = self.running
+        if not running or deadline < self._first:
+            self._first = deadline
+        running[timer] = deadline
 
     def stop(self, timer: Timer) -> None:
         """Stop ``timer``; harmless when it does not run."""
@@ -60,12 +64,13 @@ class TimerTable:
         self.running = dict(self.running)
 
     def next(self) -> int | None:
-        """The earliest deadline, or None."""
-        return min(self.running.values(), default=None)
+        """When to ask :meth:`expired`: at the earliest deadline or before it; None when no timer runs."""
+        return self._first if self.running else None
 
     def expired(self, now: int) -> list[Timer]:
         """Take out and return the timers that are due, in the order of their enumeration."""
         due = sorted(timer for timer, deadline in self.running.items() if deadline <= now)
         for timer in due:
             del self.running[timer]
+        self._first = min(self.running.values(), default=0)
         return due

@@ -74,18 +74,24 @@ class TestReasons:
 
 
 class TestTimers:
-    def test_the_earliest_is_next(self):
+    def test_next_is_never_behind_the_earliest(self):
         table = TimerTable()
         assert table.next() is None
         table.set(Timer.LOSS, 20)
+        assert table.next() == 20
         table.set(Timer.IDLE, 10)
+        assert table.next() == 10
         table.set(Timer.IDLE, 30)
-        assert (table.next(), table.running) == (20, {Timer.LOSS: 20, Timer.IDLE: 30})
+        assert table.running == {Timer.LOSS: 20, Timer.IDLE: 30}
+        assert table.next() == 10  # when there is nothing to do but to look again
+        assert (table.expired(10), table.next()) == ([], 20)
         table.stop(Timer.PACE)
         table.stop(Timer.LOSS)
-        assert table.next() == 30
+        assert (table.expired(20), table.next()) == ([], 30)
         table.stop_all()
         assert table.next() is None
+        table.set(Timer.PATH, 50)
+        assert table.next() == 50
 
     def test_those_due_are_taken_out_in_order(self):
         table = TimerTable()

@@ -53,6 +53,10 @@ class Phase(enum.Enum):
     PROBE_RTT = "probe rtt"
 
 
+_STARTUP, _DRAIN = Phase.STARTUP, Phase.DRAIN  # looked at with every acknowledgement, see rsp/arrivals.py
+_PROBE_BANDWIDTH, _PROBE_RTT = Phase.PROBE_BANDWIDTH, Phase.PROBE_RTT
+
+
 class MaxFilter:
     """Largest sample of the last rounds: samples that fall from front to back."""
 
@@ -106,7 +110,7 @@ class BBR(CongestionController):
 
     def __init__(self, max_datagram: int, now: int) -> None:
         super().__init__(max_datagram, now)
-        self._phase = Phase.STARTUP
+        self._phase = _STARTUP
         self._bandwidth = MaxFilter()
         self.window = self._window = initial_window(max_datagram)
         self._min_rtt = 0
@@ -133,11 +137,12 @@ class BBR(CongestionController):
 
     @property
     def _gain(self) -> float:
-        if self._phase is Phase.STARTUP:
+        phase = self._phase
+        if phase is _PROBE_BANDWIDTH:
+            return CYCLE[self._cycle_index]
+        if phase is _STARTUP:
             return STARTUP_GAIN
-        if self._phase is Phase.DRAIN:
-            return DRAIN_GAIN
-        return CYCLE[self._cycle_index] if self._phase is Phase.PROBE_BANDWIDTH else 1.0
+        return DRAIN_GAIN if phase is _DRAIN else 1.0
 
     def pacing_rate(self, smoothed_rtt: int) -> float:
         """Gain times bandwidth; before the first sample, the initial window a round trip."""
@@ -170,7 +175,7 @@ class BBR(CongestionController):
         if total and self._round_lost > MAX_LOSS_RATE * total and self._round_lost > 3 * self.max_datagram:
             # The queue overflows: less than now, but never less than the path itself holds.
             self._ceiling = max(LOSS_REDUCTION * min(self._ceiling, float(self._window)), self._product())
-            if self._phase is Phase.STARTUP and self._full_count < FULL_ROUNDS:
+            if self._phase is _STARTUP and self._full_count < FULL_ROUNDS:
                 self._cut_short, self._full_count = self._full_count, FULL_ROUNDS
         elif self._ceiling != float("inf"):
             self._ceiling += self.max_datagram * max(1.0, self._ceiling / self.max_datagram / 16)
@@ -192,25 +197,25 @@ class BBR(CongestionController):
         if event.rtt and (not self._min_rtt or event.rtt <= self._min_rtt or expired):
             self._min_rtt = event.rtt
             self._min_rtt_at = event.now
-        if expired and self._phase is not Phase.PROBE_RTT and self._full_count >= FULL_ROUNDS:
-            self._phase = Phase.PROBE_RTT
+        if expired and self._phase is not _PROBE_RTT and self._full_count >= FULL_ROUNDS:
+            self._phase = _PROBE_RTT
             self._probe_rtt_until = None
 
     def _advance(self, event: Acknowledged) -> None:
-        match self._phase:
-            case Phase.STARTUP:
-                if self._full_count >= FULL_ROUNDS:
-                    self._phase = Phase.DRAIN
-            case Phase.DRAIN:
-                if event.in_flight - event.bytes <= self._product():
-                    self._enter_probe_bandwidth(event.now)
-            case Phase.PROBE_BANDWIDTH:
-                self._cycle(event)
-            case Phase.PROBE_RTT:
-                self._probe_rtt(event)
+        phase = self._phase
+        if phase is _PROBE_BANDWIDTH:
+            self._cycle(event)
+        elif phase is _STARTUP:
+            if self._full_count >= FULL_ROUNDS:
+                self._phase = _DRAIN
+        elif phase is _DRAIN:
+            if event.in_flight - event.bytes <= self._product():
+                self._enter_probe_bandwidth(event.now)
+        else:
+            self._probe_rtt(event)
 
     def _enter_probe_bandwidth(self, now: int) -> None:
-        self._phase = Phase.PROBE_BANDWIDTH
+        self._phase = _PROBE_BANDWIDTH
         # Begin anywhere but in the draining step, so that flows that started together do not probe together.
         self._cycle_index = (2 + self._round) % len(CYCLE)
         if self._cycle_index == 1:
@@ -241,7 +246,7 @@ class BBR(CongestionController):
             self._enter_probe_bandwidth(event.now)
 
     def _set_window(self, event: Acknowledged) -> None:
-        gain = STARTUP_GAIN if self._phase is Phase.STARTUP else WINDOW_GAIN
+        gain = STARTUP_GAIN if self._phase is _STARTUP else WINDOW_GAIN
         bandwidth, window = self._bandwidth.maximum, self._window
         # Acknowledgements that come a batch at a time must not starve the sender in between.
         allowance = max(self._aggregation.excess, bandwidth * SCHEDULING_TIME / SECOND)
@@ -258,7 +263,7 @@ class BBR(CongestionController):
 
     def _show_window(self) -> None:
         """Bring :attr:`window`, which is read far more often than it changes, up to date."""
-        is_short = self._phase is Phase.PROBE_RTT
+        is_short = self._phase is _PROBE_RTT
         self.window = PROBE_RTT_DATAGRAMS * self.max_datagram if is_short else self._window
 
     def on_lost(self, event: Lost) -> None:
@@ -285,5 +290,5 @@ class BBR(CongestionController):
             self._before = None
         if self._cut_short is not None:
             self._full_count, self._full_bandwidth, self._cut_short = self._cut_short, 0.0, None
-            self._phase = Phase.STARTUP
+            self._phase = _STARTUP
         self._show_window()
