@@ -13,7 +13,7 @@ from rawproto.wire.batch_sums import as_rows, complement, native_sum, row_sums, 
 from rawproto.wire.datagram import Datagram
 from rawproto.wire.dtype import column_of
 from rawproto.wire.field import Checksum, Computed, Length, NextProtocol
-from rawproto.wire.runtime import check_value
+from rawproto.wire.runtime import check_value, unbound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -268,17 +268,19 @@ class _Plan:
         if rule.pseudo:
             if self.addresses[index] is None:
                 return
-            sums = sums + self._pseudo(index, stop - start, given)
+            sums = sums + self._pseudo(index, info.name, stop - start, given)
         result = complement(sums)
         if rule.zero == "absent":
             result[result == 0] = 0xFFFF
         column.view(np.uint16)[:] = result
 
-    def _pseudo(self, index: int, size: int, given: set[tuple[int, str]]) -> Any:
+    def _pseudo(self, index: int, name: str, size: int, given: set[tuple[int, str]]) -> Any:
         """Native sum of the pseudo header: one number, or one a row where addresses differ."""
         addresses, (carrier, routed) = self.addresses[index], self.carriers[index]
         assert addresses is not None
-        number = type(self.stack[index]).protocol_number or 0
+        header = type(self.stack[index])
+        if header.protocol_number is None:
+            raise unbound(header.__name__, name)
         if (carrier, "src") in given or (carrier, "dst") in given:
             if routed:
                 raise EncodeError("addresses cannot be columns behind a source route", "build_batch", "src")
@@ -287,7 +289,7 @@ class _Plan:
             total: Any = row_sums(self.rows[:, start : start + 2 * half])
         else:
             total = native_sum(addresses)
-        total += native_sum(number.to_bytes(4, "big"))
+        total += native_sum(header.protocol_number.to_bytes(4, "big"))
         if isinstance(self.sizes, int):
             return total + native_sum((self.sizes + size).to_bytes(4, "big"))
         lengths = (self.sizes + size).astype(">u4").view(np.uint16).reshape(-1, 2)

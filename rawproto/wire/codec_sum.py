@@ -24,7 +24,9 @@ class SumWriter(PackWriter):
         elif not rule.pseudo and not any(info.constant for info in self.layout.fields):
             result += " if total else 65535"
         lines = []
-        if self._summable(rule):
+        if rule.pseudo and self.protocol is None:
+            lines.append(f"raise unbound(NAME, {name!r})")
+        elif self._summable(rule):
             lines.append(f"total = {' + '.join(filter(None, self._sum_terms(rule)))}")
             if self._only_options:
                 options = next(info.name for info in self.layout.fields if info.variable)
@@ -43,8 +45,9 @@ class SumWriter(PackWriter):
 
     def _pseudo(self) -> str:
         """The sum of the pseudo header."""
+        assert self.protocol is not None
         if self._size != "size":
-            return f"{(self.protocol or 0) + self.layout.size} + n + addresses"
+            return f"{self.protocol + self.layout.size} + n + addresses"
         return f"{self.protocol} + size + n + addresses"
 
     def _summable(self, rule: Checksum) -> bool:

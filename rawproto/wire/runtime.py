@@ -30,6 +30,7 @@ __all__ = [
     "start_over",
     "to_bytes",
     "to_tuple",
+    "unbound",
     "uneven",
     "unknown_next",
     "view_number",
@@ -71,6 +72,12 @@ def bad_length(header: Any, name: str, value: int, size: int, low: int, high: in
 def uneven(header: str, name: str, size: int, unit: int) -> EncodeError:
     """The error for something whose length must be counted in units and is no multiple of them."""
     return EncodeError(f"{size} bytes cannot be counted in units of {unit}", header, name)
+
+
+def unbound(header: str, name: str) -> EncodeError:
+    """The error for a checksum over the pseudo header of a header that has no protocol number to stand in it."""
+    reason = "the pseudo header holds the protocol number, and the class has none: declare it with protocol="
+    return EncodeError(reason, header, name)
 
 
 def misfit(header: str, name: str, value: Any, size: int) -> EncodeError:

@@ -13,9 +13,12 @@ from rawproto.wire import (
     Flag,
     Flags,
     Header,
+    IPv4,
+    IPv6,
     OpenEnum,
     Overlay,
     bits,
+    build_batch,
     checksum,
     checksum16,
     declare,
@@ -30,6 +33,8 @@ from rawproto.wire import (
     length16,
     list_of,
     opaque,
+    pseudo_checksum16,
+    pseudo_header,
     scaled,
     u8,
     u16,
@@ -175,6 +180,40 @@ def test_a_derived_field_has_three_states() -> None:
     with pytest.raises(DecodeError) as caught:
         Everything.parse(bytes(wrong))
     assert (caught.value.header, caught.value.field) == ("Everything", "total")
+
+
+class Unbound(Header):
+    kind: u8
+    reserved: u8 = 0
+    check: Annotated[int | None, pseudo_checksum16] = None
+
+
+class UnboundAndVariable(Unbound):
+    data: Annotated[bytes, opaque] = b""
+
+
+class BoundAndVariable(UnboundAndVariable, protocol=252):
+    pass
+
+
+@pytest.mark.parametrize("header", [Unbound(kind=1), UnboundAndVariable(kind=1, data=b"odd")])
+@pytest.mark.parametrize("ip", [IPv4(src="10.0.0.1", dst="10.0.0.2"), IPv6(src="::1", dst="::2")])
+def test_a_pseudo_header_needs_the_protocol_number_of_the_class(ip: Any, header: Header) -> None:
+    """Whatever the header around is told to say: the sum must not depend on it silently."""
+    addressed = ip.replace(**{"protocol" if ip.version == 4 else "next_header": 252})
+    for build in (lambda: bytes(addressed / header), lambda: build_batch(addressed / header, [b"x", b"yz"])):
+        with pytest.raises(EncodeError, match=r"check: the pseudo header .* protocol="):
+            build()
+    assert bytes(addressed / header.replace(check=7))
+    assert bytes(header)[2:4] == bytes(2)  # without addresses there is nothing to compute from
+
+
+def test_a_subclass_may_bind_what_its_base_declares() -> None:
+    datagram = IPv4(src="10.0.0.1", dst="10.0.0.2") / BoundAndVariable(kind=1, data=b"odd")
+    segment = bytes(datagram)[20:]
+    pseudo = pseudo_header(bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2)), 252, len(segment))
+    assert checksum(pseudo + segment) == 0
+    assert datagram.verify() == []
 
 
 def test_building_changes_nothing() -> None:

@@ -354,8 +354,11 @@ class _Body:
         ]
 
     def _checksum(self, info: FieldInfo, rule: Checksum) -> None:
+        number = self._header.protocol_number
+        if rule.pseudo and number is None:
+            return  # the pseudo header is not known
         last = "at" if rule.covers == "header" else "limit"
-        protocol = str(self._header.protocol_number or 0) if rule.pseudo else "nil"
+        protocol = str(number) if rule.pseudo else "nil"
         absent = "true" if rule.zero == "absent" else "false"
         self._say(
             f"verify({_at('items', info)}, b(first, {last} - first), {_at('v', info)}, {info.byte_offset}, pinfo, "
