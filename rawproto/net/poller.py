@@ -102,7 +102,11 @@ class Poller:
             poll, until = self._poll.poll, begin + WINDOW
             while (now := clock()) < until:
                 if ready := poll(0):
-                    eagerness.looking_paid()
+                    # Found late, it came while somebody else had the processor: see BusyPoll.
+                    if clock() < until + WINDOW:
+                        eagerness.looking_paid()
+                    else:
+                        eagerness.looking_was_vain()
                     return self._found(ready)
             eagerness.looking_was_vain()
             if timeout is not None:

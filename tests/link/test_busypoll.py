@@ -33,7 +33,7 @@ def test_looking_in_vain_pauses_longer_each_time():
             pauses[-1] += 1
             eagerness.slept(1)
         eagerness.looking_was_vain()
-    assert pauses == [0, 8, 16, 32, 64, 128, 256, 256]
+    assert pauses == [0, 8, 32, 128, 512, 1024, 1024, 1024]
 
 
 def test_success_forgives_earlier_failures():
