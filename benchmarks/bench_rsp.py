@@ -7,6 +7,7 @@ so that every packet on the wire has at most 1,500 bytes. With ``--full`` the lo
 from __future__ import annotations
 
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,11 +93,11 @@ def udp_rows(bench: Transfers) -> Iterator[Row]:
 
 def check_rows(bench: Transfers) -> Iterator[Row]:
     """Speed 3: what the integrity check costs; the ratio is what is left with it."""
-    for network, size in (("rsp", RAW_SIZE), ("rsp+udp", UDP_SIZE)):
+    for (network, size), check in product((("rsp", RAW_SIZE), ("rsp+udp", UDP_SIZE)), ("xxh3", "crc32")):
         carrier = "on raw IP" if network == "rsp" else "inside UDP"
         yield _rate(
-            f"one stream {carrier} with the CRC, and without",
-            lambda network=network, size=size: bench.rate(network, size, integrity="crc32"),
+            f"one stream {carrier} with {check}, and without a check",
+            lambda network=network, size=size, check=check: bench.rate(network, size, integrity=check),
             {
                 "no check": lambda network=network, size=size: bench.rate(network, size, integrity="none"),
             },

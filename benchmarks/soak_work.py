@@ -25,7 +25,7 @@ __all__ = ["CARRIERS", "ask_for_hours", "limit_heaps", "serve_for_hours"]
 
 CARRIERS = {"rsp4": 4001, "rsp6": 4002, "rsp+udp4": 4003}
 """Networks and the port of each."""
-CONFIG = RSPConfig(integrity="crc32", idle_timeout=120.0, keepalive=15.0, linger=60.0, handshake_timeout=60.0)
+CONFIG = RSPConfig(integrity="xxh3", idle_timeout=120.0, keepalive=15.0, linger=60.0, handshake_timeout=60.0)
 """Damage on the link is what UDP's sum of 16 bits may miss; the link is down for seconds now and then; and a peer whose
 RESET was lost is only missed by one who asks whether it is there."""
 ARENAS = 1

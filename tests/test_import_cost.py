@@ -55,6 +55,12 @@ def test_rooms_wait_with_numpy_until_it_is_needed(room: str) -> None:
     assert loaded & {"numpy", "scapy", "matplotlib", "rich", "pyroute2"} == set()
 
 
+def test_single_packets_of_rsp_need_no_numpy() -> None:
+    # Its threads would keep the privilege that traceroute drops.
+    loaded = modules_after("import rawproto.rsp.header, rawproto.rsp.checks, rawproto_tools.routekit.probes")
+    assert "numpy" not in loaded
+
+
 def test_help_loads_no_tool_and_nothing_heavy() -> None:
     loaded = modules_after(
         "from rawproto_tools.main import main\n"

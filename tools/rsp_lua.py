@@ -6,7 +6,7 @@ of a handshake packet, the CRC, and the packets whose kind this version does not
 
 from __future__ import annotations
 
-from rawproto.rsp import Reason
+from rawproto.rsp import Reason, checks
 from rawproto.rsp.header import LAYOUTS, Common, Kind, RSPFlags
 
 __all__ = ["rsp_dissector"]
@@ -32,6 +32,7 @@ def rsp_dissector(*, name: str = "RSP", protocol: int | None = None, udp_port: i
             "-- What follows the headers, and the rules that only docs/rsp.md states.",
             kinds,
             f"local CARRIES_DATA = {int(RSPFlags.CARRIES_DATA)}",
+            f"local CRC32 = {checks.check_bit(checks.CRC32)}",
             f"local known = {{ {', '.join(f'[{Kind(kind).name}] = true' for kind in LAYOUTS)} }}",
             f"local reasons = {{ {reasons} }}",
             _BODY,
@@ -84,16 +85,28 @@ local function crc32(range)
     return xor(value, 0xFFFFFFFF)
 end
 
--- Handshake and reset always bear the CRC; a zero elsewhere stands for the check "none".
-local function check_crc(b, kind, limit, tree)
-    local stated = b(0, 4):uint()
+-- What the connections of a capture agreed on, by both identifiers: the features in the COOKIE.
+local agreed = {}
+
+-- Handshake, path and reset always bear the CRC; elsewhere the connection may do without, or use XXH3, which is not
+-- computed here.
+local function check_crc(b, values, limit, tree)
+    local stated, kind = b(0, 4):uint(), values.kind
     local optional = kind == DATA or kind == ACK or kind == PROBE
-    if stated == 0 and optional then
+    local features = agreed[tostring(values.connection)]
+    if kind == COOKIE then
+        agreed[tostring(values.connection)] = values.features
+        agreed[tostring(values.identifier)] = values.features
+    end
+    local other = optional and features and math.floor(features / CRC32) % 2 == 0
+    if stated == 0 and optional and (other or not features) then
         tree:append_text(", no check")
-    elseif cut then
+    elseif other or cut then
         tree:append_text(", check unverified")
     elseif crc32(b(4, limit - 4)) == stated then
         tree:append_text(", check correct")
+    elseif optional and not features then
+        tree:append_text(", check is no CRC-32: XXH3, or damage")
     else
         tree:append_text(", check incorrect")
         tree:add_proto_expert_info(wrong_sum, "the CRC-32 does not match the data")
@@ -175,7 +188,7 @@ choose = function(b)
             complain(tree, string.format("kind 0x%02x is none of version 1", values.kind))
             return nil, limit, values
         end
-        check_crc(b, values.kind, limit, tree)
+        check_crc(b, values, limit, tree)
         local rest = after[values.kind]
         if rest then finish = rest(b, finish, limit, tree, values) end
         if finish then tree:add(extra.payload_length, b(0, 0), limit - finish):set_generated() end

@@ -12,6 +12,8 @@ import struct
 import zlib
 from bisect import bisect_left, bisect_right
 
+from xxhash import xxh3_64_intdigest
+
 from rawproto.errors import InvariantError
 
 __all__ = ["Inflow", "Outflow", "Packet", "Spans"]
@@ -23,6 +25,7 @@ _COMMON = struct.Struct(">IBBHQQ")
 _ACK = struct.Struct(">QQIIHH")
 _PAIR = struct.Struct(">II")
 _COMMON_SIZE, _DATA_SIZE, _ACK_SIZE, _HELLO_SIZE = 24, 32, 52, 72
+_SEED_END = 32
 _WINDOW_OF_HELLO = 40
 MAX_RANGES = 32
 """Ranges of an ACK that are looked at (docs/rsp.md section 2.4)."""
@@ -44,7 +47,7 @@ class Packet:
         window: first stream offset that its sender does not take; None when it says nothing of that.
         ranges: packet numbers acknowledged, half-open, highest first.
         marks: congestion marks that its sender has seen.
-        whole: the check field is right.
+        whole: the check field is right, by one check or another.
         length: bytes of the packet.
     """
 
@@ -66,7 +69,7 @@ class Packet:
         if len(raw) < _COMMON_SIZE:
             return None
         check, kind, flags, _, connection, number = _COMMON.unpack_from(raw)
-        whole = check == zlib.crc32(raw[4:])
+        whole = check in (zlib.crc32(raw[4:]), _xxh3(raw))
         packet = cls(kind, flags, connection, None, None, b"", None, [], 0, whole, len(raw))
         if kind == DATA:
             if len(raw) < _DATA_SIZE:
@@ -274,3 +277,9 @@ class Inflow:
             raise InvariantError(f"other bytes were read at {self.read} to {stop} than had arrived")
         del self._content[: len(data)]
         self.read = stop
+
+
+def _xxh3(raw: bytes) -> int:
+    """The check "xxh3" (docs/rsp.md section 2.8)."""
+    seed = xxh3_64_intdigest(raw[4:_SEED_END])
+    return xxh3_64_intdigest(raw[_SEED_END:], seed) % 2**32

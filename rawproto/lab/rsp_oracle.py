@@ -32,7 +32,7 @@ from rawproto.lab.model import (
     Outflow,
     Packet,
 )
-from rawproto.rsp.integrity import NONE
+from rawproto.rsp.checks import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

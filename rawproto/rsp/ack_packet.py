@@ -10,7 +10,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from rawproto.errors import DecodeError
-from rawproto.rsp.header import ACK_HEADER_SIZE, ACK_WORDS, Kind
+from rawproto.rsp.header import ACK_HEADER_SIZE, Kind
+from rawproto.rsp.words import ACK_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rawproto.errors import DecodeError
-from rawproto.rsp import integrity
+from rawproto.rsp import checks
 from rawproto.rsp.header import COMMON_SIZE, DATA_HEADER_SIZE, Hello, Kind, Reset, RSPFlags
 from rawproto.rsp.state import State
 from rawproto.rsp.syn_batch import WORTH_IT
@@ -184,7 +184,7 @@ class Arrivals:
                 self._stats.out_of_memory += 1  # as if the packet had been lost
 
     def _cookie(self, connection: Connection, packet: bytes, source: Any, now: int) -> None:
-        if not integrity.verify_one(packet):
+        if not checks.verify_one(packet):
             self._stats.corrupted += 1
             return
         cookie, _ = Hello.parse(packet)
@@ -197,7 +197,7 @@ class Arrivals:
         """A RESET that echoes the identifier we sent to: its sender does not know the connection."""
         reset, _ = Reset.parse(packet)
         connection = self._directory.by_peer(identifier)
-        if reset.flags.ECHO and connection is not None and integrity.verify_one(packet):
+        if reset.flags.ECHO and connection is not None and checks.verify_one(packet):
             connection.inbound.on_packet(Kind.RESET, packet, now)
             self._touch(connection)
         else:

@@ -28,8 +28,8 @@ class RSPConfig:
             one that has the protocol to itself: no other program of the host is given packets that come for it to
             the same address. That spares the IP stack, and needs CAP_NET_ADMIN.
         congestion: name of the congestion controller: "bbr", "cubic" or "newreno".
-        integrity: integrity check wanted: "crc32" or "none"; None lets the carrier decide (CRC on IP itself, none
-            inside UDP, whose checksum stands guard). The stronger wish of the two sides is used.
+        integrity: integrity check wanted: "xxh3", "crc32" or "none"; None lets the carrier decide (XXH3 on IP
+            itself, none inside UDP, whose checksum stands guard). The stronger wish of the two sides is used.
         max_datagram: largest datagram sent, RSP header included; None follows the link's MTU as it is when the
             endpoint is opened.
         path_mtu_discovery: find the largest datagram that the path carries by probing (RFC 8899); False sends
@@ -75,8 +75,8 @@ class RSPConfig:
     source_port_range: tuple[int, int] = (49152, 65535)
 
     def __post_init__(self) -> None:
+        from rawproto.rsp.checks import check_bit
         from rawproto.rsp.congestion.base import controller
-        from rawproto.rsp.integrity import check_bit
 
         _within("protocol", self.protocol, 0, 255)
         if self.link not in ("raw", "packet", "exclusive"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rawproto.errors import ConnectionAborted, OpError
 from rawproto.protocol import SECOND
-from rawproto.rsp import integrity
+from rawproto.rsp import checks
 from rawproto.rsp.acks import MAX_ACK_DELAY
 from rawproto.rsp.challenge import ChallengeLimit
 from rawproto.rsp.congestion.base import controller
@@ -297,7 +297,7 @@ class Core:
             number=self.recovery.sent.next,
             reason=int(reason),
         )
-        self.control.append((integrity.fill_one(bytes(reset)), None))
+        self.control.append((checks.fill_one(bytes(reset)), None))
         self.epitaph = reason
         self.end(error, now)
 

@@ -15,8 +15,8 @@ import dataclasses
 import struct
 from typing import TYPE_CHECKING, Any
 
+from rawproto.rsp.checks import NONE, XXH3, check_bit, chosen, fill_one, offered
 from rawproto.rsp.header import Hello, Kind
-from rawproto.rsp.integrity import CRC32, NONE, check_bit, fill_one
 
 if TYPE_CHECKING:
     from rawproto.rsp.config import RSPConfig
@@ -38,7 +38,6 @@ MIN_DATAGRAM = 536
 """Smallest largest datagram that is believed; smaller offers are raised to it (RFC 9293 section 3.7.1)."""
 _ASKED = struct.Struct("!HHIQQH")
 """The terms as bytes: those of a Hello from its source port to its window, then its port."""
-_CHECKS = check_bit(NONE) | check_bit(CRC32)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,16 +66,14 @@ class Terms:
 
 def wishes(config: RSPConfig, carrier_checks: bool) -> int:
     """The features a side offers: the integrity checks it would take, and ECN."""
-    wanted = config.integrity or (NONE if carrier_checks else CRC32)
-    # A side that wants a check offers that one alone: the stronger wish wins.
-    offered = check_bit(CRC32) if wanted == CRC32 else _CHECKS
-    return offered | (ECN if config.ecn else 0)
+    wanted = config.integrity or (NONE if carrier_checks else XXH3)
+    return offered(wanted) | (ECN if config.ecn else 0)
 
 
 def choose(ours: int, theirs: int) -> tuple[str, int]:
     """(integrity check, features of the connection) that both sides take."""
     common = ours & theirs
-    check = NONE if common & check_bit(NONE) else CRC32
+    check = chosen(common)
     return check, check_bit(check) | (common & ECN)
 
 

@@ -6,17 +6,14 @@ another version has no known kind.
 
 from __future__ import annotations
 
-import struct
 from typing import Annotated, Final
 
 from rawproto.wire import Flag, Flags, Header, OpenEnum, declare, enum8, fixed, flags8, u16, u32, u64
 
 __all__ = [
     "ACK_HEADER_SIZE",
-    "ACK_WORDS",
     "COMMON_SIZE",
     "DATA_HEADER_SIZE",
-    "DATA_WORDS",
     "LAYOUTS",
     "VERSION",
     "Ack",
@@ -130,13 +127,3 @@ LAYOUTS: Final[dict[int, type[Common]]] = {
 COMMON_SIZE: Final = Common.size
 DATA_HEADER_SIZE: Final = Data.size
 ACK_HEADER_SIZE: Final = Ack.size
-
-
-def _words(header: type[Header]) -> struct.Struct:
-    """The fields of ``header``, all of them machine words, as one struct: for packets that come and go alone."""
-    sizes = (header.dtype[name].itemsize for name in header.dtype.names or ())
-    return struct.Struct("!" + "".join({1: "B", 2: "H", 4: "I", 8: "Q"}[size] for size in sizes))
-
-
-DATA_WORDS: Final = _words(Data)
-ACK_WORDS: Final = _words(Ack)

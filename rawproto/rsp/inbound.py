@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rawproto.errors import ConnectionRefused
-from rawproto.rsp import integrity
+from rawproto.rsp import checks, integrity
 from rawproto.rsp.ack_packet import decode_ranges
 from rawproto.rsp.header import (
     ACK_HEADER_SIZE,
-    ACK_WORDS,
     COMMON_SIZE,
     DATA_HEADER_SIZE,
-    DATA_WORDS,
     Ack,
     Common,
     Data,
@@ -29,6 +27,7 @@ from rawproto.rsp.receiver import StreamViolationError
 from rawproto.rsp.resets import on_reset
 from rawproto.rsp.state import State
 from rawproto.rsp.timers import Timer
+from rawproto.rsp.words import ACK_WORDS, DATA_WORDS
 from rawproto.wire.icmp_error import ICMPErrorKind
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ class Inbound:
         """All packets of ``batch``: :meth:`on_data` for what is known to be one run."""
         core = self._core
         rows, check = batch.head, core.sender.check
-        if check != integrity.NONE and integrity.verify(rows, batch.head_lengths, check) is not None:
+        if check != checks.NONE and integrity.verify(rows, batch.head_lengths, check) is not None:
             self.on_data(batch, 0, len(rows), now)
             return
         _, number, offset, size, last, flags = train
@@ -133,7 +132,8 @@ class Inbound:
     def on_single(self, packet: bytes, source: Any, mark: int | None, now: int) -> None:
         """One DATA packet for this connection, no shorter than a header: :meth:`on_data` without arrays."""
         core = self._core
-        if core.sender.check != integrity.NONE and not integrity.verify_one(packet):
+        check = core.sender.check
+        if check != checks.NONE and not checks.verify_one(packet, check):
             core.corrupted += 1
             return
         _, _, flags, _, _, number, offset = DATA_WORDS.unpack_from(packet)
@@ -203,8 +203,8 @@ class Inbound:
         if core.state is _SYN_SENT and kind is not _RESET:
             return  # the peer cannot know of the connection yet
         is_usual = kind is _ACK or kind is _PROBE
-        check = core.sender.check if is_usual else integrity.CRC32
-        if check != integrity.NONE and not integrity.verify_one(packet):
+        check = core.sender.check if is_usual else checks.CRC32
+        if check != checks.NONE and not checks.verify_one(packet, check):
             core.corrupted += 1
             return
         if is_usual and source is not core.source and source != core.source:

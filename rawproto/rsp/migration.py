@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rawproto.protocol import SECOND
-from rawproto.rsp import integrity
+from rawproto.rsp import checks
 from rawproto.rsp.header import Kind, Path
 from rawproto.rsp.timers import Timer
 
@@ -85,4 +85,4 @@ def answer_challenge(core: Core, token: int, source: Any) -> None:
 
 def _packet(core: Core, kind: Kind, token: int) -> bytes:
     path = Path(kind=kind, port=core.terms.port, connection=core.peer_identifier, token=token)
-    return integrity.fill_one(bytes(path))
+    return checks.fill_one(bytes(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rawproto.protocol import SECOND
-from rawproto.rsp import integrity
+from rawproto.rsp import checks
 from rawproto.rsp.ack_packet import MAX_ACK_RANGES, encode_ack
 from rawproto.rsp.acks import MAX_ACK_DELAY
 from rawproto.rsp.header import ACK_HEADER_SIZE, DATA_HEADER_SIZE, Data, Kind, RSPFlags
@@ -53,8 +53,8 @@ class Outbound:
                 self._ack(now, core.recovery.sent.next) if acks.due else None
             )
             if answer is not None:
-                if core.sender.check != integrity.NONE:
-                    answer = integrity.fill_one(answer)
+                if core.sender.check != checks.NONE:
+                    answer = checks.fill_one(answer, core.sender.check)
                 return Transmit(Batch.single(answer), core.address, core.ecn)
         batch = self._next_batch(now)
         if batch is None:
@@ -202,7 +202,7 @@ class Outbound:
 
     def _checked(self, packet: bytes) -> bytes:
         core = self._core
-        return packet if core.sender.check == integrity.NONE else integrity.fill_one(packet)
+        return packet if core.sender.check == checks.NONE else checks.fill_one(packet, core.sender.check)
 
     def _trace_sent(self, batch: Batch, now: int) -> None:
         core = self._core

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rawproto.rsp import integrity
-from rawproto.rsp.header import DATA_HEADER_SIZE, DATA_WORDS, Data, Kind, RSPFlags
+from rawproto.rsp import checks, integrity
+from rawproto.rsp.header import DATA_HEADER_SIZE, Data, Kind, RSPFlags
 from rawproto.rsp.sent import CARRIES_FIN, CARRIES_STREAM
+from rawproto.rsp.words import DATA_WORDS
 from rawproto.wire.batch import Batch
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Sender:
         """First stream offset the peer does not take yet."""
         self.size = max_datagram - DATA_HEADER_SIZE
         """Payload bytes of a full packet."""
-        self.check = integrity.CRC32
+        self.check = checks.CRC32
         self.packets = 0
         self.bytes = 0
         self.packets_retransmitted = 0
@@ -270,7 +271,7 @@ class Sender:
 
     def _single(self, number: int, offset: int, flags: int, payload: bytes) -> Batch:
         packet = DATA_WORDS.pack(0, _DATA, flags, self._port, self._connection, number, offset) + payload
-        return Batch.single(packet if self.check == integrity.NONE else integrity.fill_one(packet))
+        return Batch.single(packet if self.check == checks.NONE else checks.fill_one(packet, self.check))
 
     def _flags(self, total: int, stop: int, *, carries_end: bool, ask: bool) -> int:
         """Flags of the last packet of a batch: the end, and whether an acknowledgement is wanted now."""

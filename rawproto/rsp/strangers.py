@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rawproto.errors import DecodeError
-from rawproto.rsp import integrity
+from rawproto.rsp import checks
 from rawproto.rsp.cookie import CookieJar
 from rawproto.rsp.handshake import Terms, address_key, choose, cookie_context, hello_packet, wishes
 from rawproto.rsp.header import VERSION, Common, Hello, Kind, Reset, RSPFlags
@@ -132,7 +132,7 @@ class Strangers:
         Raises:
             DecodeError: it is malformed.
         """
-        if not integrity.verify_one(packet):
+        if not checks.verify_one(packet):
             self._stats.corrupted += 1
             return
         hello, _ = Hello.parse(packet)
@@ -244,7 +244,7 @@ class Strangers:
         seen the SYN can make a dialer believe it.
         """
         other_version = packet[4] & 0x0F == Kind.SYN & 0x0F and packet[4] >> 4 != VERSION
-        if other_version and len(packet) >= _SYN_INVARIANT and integrity.verify_one(packet):
+        if other_version and len(packet) >= _SYN_INVARIANT and checks.verify_one(packet):
             common, _ = Common.parse(packet)
             listener = self.listeners.get(common.port)
             if listener is not None and listener.admits(source):
@@ -262,7 +262,7 @@ class Strangers:
         epitaph = self._directory.epitaph(identifier)
         if epitaph is None and not self._ours(common.port):
             return
-        sound = integrity.verify_one(packet) or (self._carrier_checks and common.check == 0)
+        sound = checks.sound(packet) or (self._carrier_checks and common.check == 0)
         if kind in (Kind.DATA, Kind.PROBE) and len(packet) > Reset.size and sound:
             reason = Reason.UNKNOWN if epitaph is None else epitaph
             self._reset(reason, 0, identifier, source, now, echo=common.number)
@@ -295,7 +295,7 @@ class Strangers:
             number=echo or 0,
             reason=int(reason),
         )
-        self.replies.reset(integrity.fill_one(bytes(reset)), destination)
+        self.replies.reset(checks.fill_one(bytes(reset)), destination)
 
 
 def _word(packet: bytes, name: str) -> int:

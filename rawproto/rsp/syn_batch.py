@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rawproto.rsp.checks import CHECK_SIZE, check_bit, check_names
 from rawproto.rsp.cookie import COOKIE_SIZE
 from rawproto.rsp.handshake import ECN, MIN_DATAGRAM, Terms
 from rawproto.rsp.header import VERSION, Hello, Kind
-from rawproto.rsp.integrity import CHECK_SIZE, CRC32, NONE, check_bit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -77,13 +77,19 @@ def answers(
     out["source_port"] = hellos["port"]
     out["max_datagram"] = ours.max_datagram
     common = hellos["features"] & ours.features
-    out["features"] = np.where(common & check_bit(NONE), check_bit(NONE), check_bit(CRC32)) | (common & ECN)
+    out["features"] = _chosen(common) | (common & ECN)
     out["identifier"] = made["identifier"]
     out["window"] = ours.window
     out["version"] = VERSION
     out["cookie"] = made["cookie"]
     out["check"] = _crcs(out)
     return out.view(np.uint8).reshape(len(out), Hello.size)
+
+
+def _chosen(common: NDArray[np.integer[Any]]) -> NDArray[np.uint32]:
+    """The bit of :func:`~rawproto.rsp.checks.chosen` for each."""
+    *weaker, strongest = (np.uint32(check_bit(name)) for name in check_names())
+    return np.select([common & bit != 0 for bit in weaker], weaker, strongest)
 
 
 def _crcs(hellos: NDArray[np.void]) -> NDArray[np.uint32]:

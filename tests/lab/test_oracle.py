@@ -14,7 +14,7 @@ from rawproto import DatagramProtocol, InvariantError, IPAddr, Simulation
 from rawproto.lab.model import DATA, FIN, Inflow, Outflow, Packet, Spans
 from rawproto.lab.swarm import rsp_transfer
 from rawproto.protocol import SECOND
-from rawproto.rsp import Endpoint, RSPConfig, integrity, outbound
+from rawproto.rsp import Endpoint, RSPConfig, checks, integrity, outbound
 from rawproto.rsp.acks import AckTracker
 from rawproto.rsp.arrivals import Arrivals
 from rawproto.rsp.directory import Directory
@@ -237,7 +237,7 @@ def test_an_answer_to_a_reset_is_caught(monkeypatch: pytest.MonkeyPatch) -> None
     simulation.link(a, b)
     b.run(Endpoint(entropy=simulation.entropy("b")))
     near = a.run(Repeater())
-    reset = integrity.fill_one(bytes(Reset(kind=Kind.RESET, port=9, connection=77, number=1, reason=0)))
+    reset = checks.fill_one(bytes(Reset(kind=Kind.RESET, port=9, connection=77, number=1, reason=0)))
     near.do(lambda repeater, now: repeater.send(reset, IPAddr(b.ip4)))
     simulation.run()
     monkeypatch.setattr(Arrivals, "_stray_reset", bounce)

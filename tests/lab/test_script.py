@@ -28,8 +28,8 @@ from rawproto import (
 )
 from rawproto.lab import Script
 from rawproto.rsp import Endpoint
+from rawproto.rsp.checks import fill_one
 from rawproto.rsp.header import Ack, Data, Hello, Kind, Reset
-from rawproto.rsp.integrity import fill_one
 
 if TYPE_CHECKING:
     from rawproto import Host, Lab

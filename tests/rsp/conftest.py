@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rawproto.protocol import MILLISECOND, SECOND
-from rawproto.rsp import integrity
+from rawproto.rsp import checks
 from rawproto.rsp.config import RSPConfig
 from rawproto.rsp.endpoint import Endpoint
 from rawproto.rsp.header import ACK_HEADER_SIZE, DATA_HEADER_SIZE, Kind, RSPFlags
@@ -497,7 +497,7 @@ class Oracle:
         now = self._pair.now
         kinds = self._just_in.get(name, (now, set()))
         self._just_in[name] = (now, (kinds[1] if kinds[0] == now else set()) | {kind})
-        if kind in _TELLS_WINDOW and integrity.verify_one(data):
+        if kind in _TELLS_WINDOW and checks.sound(data):
             at = _TELLS_WINDOW[kind]
             connection = int.from_bytes(data[8:16], "big")
             told = int.from_bytes(data[at : at + 8], "big")

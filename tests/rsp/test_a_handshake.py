@@ -9,7 +9,7 @@ import pytest
 
 from rawproto.errors import ConfigError, ConnectionRefused
 from rawproto.protocol import MILLISECOND, SECOND
-from rawproto.rsp import integrity
+from rawproto.rsp import checks
 from rawproto.rsp.handshake import MIN_DATAGRAM, Terms, hello_packet
 from rawproto.rsp.header import Hello, Kind
 from rawproto.rsp.reasons import Reason
@@ -228,9 +228,9 @@ def test_a10_nothing_but_a_cookie_or_a_reset_counts_before_the_cookie(pair, kind
             port=1, connection=client.identifier, number=0, window=99, ranges=[], delay=0, marks=0,
             flags=RSPFlags.CARRIES_DATA,
         )  # fmt: skip
-        packet = integrity.fill_one(front + bytes(8) + b"early")
+        packet = checks.fill_one(front + bytes(8) + b"early")
     else:
-        packet = integrity.fill_one(bytes(Data(kind=kind, port=1, connection=client.identifier)) + b"early")
+        packet = checks.fill_one(bytes(Data(kind=kind, port=1, connection=client.identifier)) + b"early")
     p.inject("a", packet, source="b")
     p.step(p.now)
     p.settle()
@@ -249,7 +249,7 @@ class TestA11OddOpenings:
         p.settle()
         packet = bytearray(p.sent("a", "SYN")[0].data)
         packet[32:40] = bytes(8)
-        p.deliver("b", *[integrity.fill_one(bytes(packet))] * count, source="a")
+        p.deliver("b", *[checks.fill_one(bytes(packet))] * count, source="a")
         assert p.sent("b") == []
         assert p.b.stats.malformed == count
 
@@ -274,7 +274,7 @@ class TestA11OddOpenings:
         p = pair()
         listener = p.listen()
         p.links["a"].tamper = lambda packet: (
-            integrity.fill_one(packet.data + b"early data") if packet.kind == "SYN" else packet.data
+            checks.fill_one(packet.data + b"early data") if packet.kind == "SYN" else packet.data
         )
         client, server = p.open()
         assert listener.accept() is None
@@ -288,7 +288,7 @@ class TestA11OddOpenings:
         p.listen()
         syn = bytearray(hello_packet(Kind.SYN, Terms(9, PORT, 7, 1, 1400, 3), 0))
         syn[5] = flags
-        p.inject("b", integrity.fill_one(bytes(syn)))
+        p.inject("b", checks.fill_one(bytes(syn)))
         p.run()
         assert [packet.kind for packet in p.packets] == ["COOKIE"]
 
@@ -336,7 +336,7 @@ def test_a13_any_size_offered_makes_progress(pair, offered):
         if packet.kind not in ("SYN", "COOKIE", "CONFIRM"):
             return packet.data
         at = 26
-        return integrity.fill_one(packet.data[:at] + offered.to_bytes(2, "big") + packet.data[at + 2 :])
+        return checks.fill_one(packet.data[:at] + offered.to_bytes(2, "big") + packet.data[at + 2 :])
 
     for direction in p.links.values():
         direction.tamper = tamper
@@ -352,7 +352,7 @@ def test_a13_any_option_length_is_harmless(pair, length):
     p.listen()
     syn = bytearray(hello_packet(Kind.SYN, Terms(9, PORT, 7, 1, 1400, 3), 0))
     syn[48:50] = length.to_bytes(2, "big")
-    p.inject("b", integrity.fill_one(bytes(syn)))
+    p.inject("b", checks.fill_one(bytes(syn)))
     p.run()
     assert [packet.kind for packet in p.packets] == ["COOKIE"]
 
@@ -364,7 +364,7 @@ def test_a13_any_window_offered_makes_progress(pair, window, side):
     def tamper(packet):
         if packet.kind != side and not (side == "SYN" and packet.kind == "CONFIRM"):
             return packet.data
-        return integrity.fill_one(packet.data[:40] + window.to_bytes(8, "big") + packet.data[48:])
+        return checks.fill_one(packet.data[:40] + window.to_bytes(8, "big") + packet.data[48:])
 
     for direction in p.links.values():
         direction.tamper = tamper
@@ -421,7 +421,7 @@ class TestOtherVersions:
         p.settle()
         packet = bytearray(p.sent("a", "SYN")[-1].data + b"and more")
         packet[4] = version << 4 | packet[4] & 0x0F
-        return integrity.fill_one(bytes(packet)) if check else bytes(packet)
+        return checks.fill_one(bytes(packet)) if check else bytes(packet)
 
     @pytest.mark.parametrize("version", [0, 2, 15])
     def test_a_syn_to_a_listener_is_told_which_is_spoken(self, pair, version):
@@ -441,7 +441,7 @@ class TestOtherVersions:
     def test_the_answer_ends_the_dial_that_it_answers_and_no_other(self, pair):
         p = pair()
         p.listen()
-        p.links["a"].tamper = lambda packet: integrity.fill_one(
+        p.links["a"].tamper = lambda packet: checks.fill_one(
             packet.data[:4] + bytes([packet.data[4] | 0x20]) + packet.data[5:]
         )
         client = p.dial()
@@ -453,7 +453,7 @@ class TestOtherVersions:
         other = p.dial()
         for identifier in (0, client.identifier, other.identifier ^ 1):
             answer[8:16] = identifier.to_bytes(8, "big")
-            p.deliver("a", integrity.fill_one(bytes(answer)), source="b")
+            p.deliver("a", checks.fill_one(bytes(answer)), source="b")
         p.run(lambda: other.established, 5)
 
     def test_a_syn_cut_before_its_identifier_is_not_answered(self, pair):
@@ -461,7 +461,7 @@ class TestOtherVersions:
         p.listen()
         packet = self.syn(p, 2)
         for size in (28, 32, 39):
-            p.deliver("b", integrity.fill_one(packet[:size]), source="a")
+            p.deliver("b", checks.fill_one(packet[:size]), source="a")
         assert p.sent("b") == []
 
     def test_nobody_else_is_answered(self, pair):
@@ -472,9 +472,9 @@ class TestOtherVersions:
         other = bytearray(self.syn(p, 2))
         for kind in (0x23, 0x24, 0x26):  # DATA, ACK, RESET
             other[4] = kind
-            p.deliver("b", integrity.fill_one(bytes(other)), source="x")
+            p.deliver("b", checks.fill_one(bytes(other)), source="x")
         closed = bytearray(self.syn(p, 2))
         closed[6:8] = (PORT + 1).to_bytes(2, "big")
-        p.deliver("b", integrity.fill_one(bytes(closed)), source="x")
+        p.deliver("b", checks.fill_one(bytes(closed)), source="x")
         assert p.sent("b") == []
         assert p.b.stats.malformed == 6

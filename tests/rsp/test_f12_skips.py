@@ -7,7 +7,7 @@ import random
 import pytest
 
 from rawproto.errors import ConnectionAborted
-from rawproto.rsp import integrity
+from rawproto.rsp import checks
 from rawproto.rsp.ack_packet import encode_ack
 from rawproto.rsp.sent import CARRIES_STREAM, SentPackets, Settled
 from rawproto.rsp.skipper import FIRST_DISTANCE, LAST_DISTANCE, Skipper
@@ -80,7 +80,7 @@ def test_who_acknowledges_everything_at_once_is_found_out_within_256_packets(pai
             delay=0,
             marks=0,
         )
-        p.deliver("a", integrity.fill_one(packet), source="b")
+        p.deliver("a", checks.fill_one(packet, checks.XXH3), source="b")
     assert isinstance(client.error, ConnectionAborted)
     assert "skipped" in str(client.error)
     assert client._core.recovery.sent.next <= FIRST_DISTANCE + 70

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from rawproto.protocol import MILLISECOND
-from rawproto.rsp import integrity
+from rawproto.rsp import checks
 from rawproto.rsp.header import Data, Kind, Path
 
 
@@ -83,7 +83,7 @@ class TestF19Theft:
         header = Data(kind=Kind.DATA, port=1200, connection=server.identifier, number=50, offset=0)
         for number in range(count):
             forged = bytes(header.replace(number=50 + number))
-            p.deliver("b", integrity.fill_one(forged + bytes(100)), source="thief")
+            p.deliver("b", checks.fill_one(forged + bytes(100), checks.XXH3), source="thief")
         return p, client, server
 
     def test_answers_stay_on_the_old_path(self, pair):
@@ -105,7 +105,7 @@ class TestF19Theft:
     def test_one_short_packet_gets_one_challenge(self, pair):
         p, _, server = self.stolen(pair, count=0)
         header = Data(kind=Kind.PROBE, port=1200, connection=server.identifier, number=50)
-        p.deliver("b", integrity.fill_one(bytes(header)), source="thief")
+        p.deliver("b", checks.fill_one(bytes(header), checks.XXH3), source="thief")
         p.run_for(30)
         assert len([packet for packet in p.packets if packet.destination == "thief"]) == 1
 
@@ -113,7 +113,7 @@ class TestF19Theft:
         p, _, server = self.stolen(pair)
         for token in (0, 1, (1 << 64) - 1):
             path = Path(kind=Kind.RESPONSE, port=1200, connection=server.identifier, token=token)
-            p.deliver("b", integrity.fill_one(bytes(path)), source="thief")
+            p.deliver("b", checks.fill_one(bytes(path)), source="thief")
         p.run_for(1)
         assert server.address == "a"
 
@@ -132,7 +132,7 @@ class TestF19Theft:
         p, _, server = self.stolen(pair, count=0)
         for number in range(200):
             header = Data(kind=Kind.DATA, port=1200, connection=server.identifier, number=100 + number)
-            p.deliver("b", integrity.fill_one(bytes(header) + b"x"), source=f"thief{number}")
+            p.deliver("b", checks.fill_one(bytes(header) + b"x", checks.XXH3), source=f"thief{number}")
             p.run_for(0.01)
         assert len(p.sent("b", "CHALLENGE")) <= 4
         assert server.address == "a"
@@ -140,7 +140,7 @@ class TestF19Theft:
     def test_a_challenge_is_answered_where_it_came_from_and_the_answer_is_no_longer(self, pair):
         p, client, _ = self.stolen(pair, count=0)
         path = Path(kind=Kind.CHALLENGE, port=client.local, connection=client.identifier, token=4711)
-        p.deliver("a", integrity.fill_one(bytes(path)), source="elsewhere")
+        p.deliver("a", checks.fill_one(bytes(path)), source="elsewhere")
         answer = p.packets[-1]
         assert (answer.kind, answer.destination, len(answer.data)) == ("RESPONSE", "elsewhere", 32)
         assert Path.parse(answer.data)[0].token == 4711

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rawproto.errors import ConnectionReset
-from rawproto.rsp import integrity
+from rawproto.rsp import checks
 from rawproto.rsp.handshake import Terms, hello_packet
 from rawproto.rsp.header import Kind, Reset, RSPFlags
 from rawproto.rsp.reasons import Reason
@@ -19,7 +19,7 @@ def reset(connection, number, reason=Reason.ABORTED, *, echo=False):
     packet = Reset(
         kind=Kind.RESET, flags=flags, port=PORT, connection=connection, number=number, reason=int(reason)
     )
-    return integrity.fill_one(bytes(packet))
+    return checks.fill_one(bytes(packet))
 
 
 def talking(pair, **settings):

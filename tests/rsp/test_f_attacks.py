@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from rawproto.errors import ConnectionAborted, ConnectionReset
-from rawproto.rsp import integrity
+from rawproto.rsp import checks
 from rawproto.rsp.ack_packet import encode_ack
 from rawproto.rsp.handshake import Terms, hello_packet
 from rawproto.rsp.header import Data, Kind, Reset, RSPFlags
@@ -25,7 +25,7 @@ def data(connection, number, offset, payload=b"", flags=0, kind=Kind.DATA):
     header = Data(
         kind=kind, flags=RSPFlags(flags), port=PORT, connection=connection, number=number, offset=offset
     )
-    return integrity.fill_one(bytes(header) + payload)
+    return checks.fill_one(bytes(header) + payload, checks.XXH3)
 
 
 def ack(connection, *ranges, number=0, window=1 << 20, flags=0, behind=b"", marks=0, delay=0):
@@ -33,12 +33,12 @@ def ack(connection, *ranges, number=0, window=1 << 20, flags=0, behind=b"", mark
         port=PORT, connection=connection, number=number, window=window, ranges=ranges, delay=delay, marks=marks,
         flags=flags,
     )  # fmt: skip
-    return integrity.fill_one(front + behind)
+    return checks.fill_one(front + behind, checks.XXH3)
 
 
 def reset(connection, reason=Reason.ABORTED, *, number=0, echo=False):
     flags = RSPFlags(RSPFlags.ECHO if echo else 0)
-    return integrity.fill_one(
+    return checks.fill_one(
         bytes(
             Reset(
                 kind=Kind.RESET,
@@ -109,7 +109,7 @@ class TestF3WrongAcknowledgements:
         p.run_for(1)
         forged = bytearray(ack(client.identifier, window=0))
         forged[32:40] = (1 << 40).to_bytes(8, "big")
-        give(p, "a", integrity.fill_one(bytes(forged)))
+        give(p, "a", checks.fill_one(bytes(forged)))
         p.send(client, p.payload(300_000))
         p.run(lambda: (bool(server.read(-1, p.now)) and False) or client.unacknowledged == 0)
         assert client.stats().packets_lost == 0
@@ -159,7 +159,7 @@ class TestF10Amplification:
             source = f"x{number}"
             before = len(p.packets)
             p.run_for(0.02)
-            give(p, "b", integrity.fill_one(bytes(packet)), source=source)
+            give(p, "b", checks.fill_one(bytes(packet)), source=source)
             answers = p.packets[before:]
             assert sum(len(answer.data) for answer in answers) <= size
             assert len(answers) <= 1
@@ -182,8 +182,8 @@ class TestF11Loops:
         p.a.listen(PORT, now=0)
         for echo in (0, int(RSPFlags.ECHO)):
             packet = bytearray(data(77, 5, 5, bytes(60), kind=kind, flags=echo))
-            p.inject("a", integrity.fill_one(bytes(packet)), source="b")
-            p.inject("b", integrity.fill_one(bytes(packet)), source="a")
+            p.inject("a", checks.fill_one(bytes(packet)), source="b")
+            p.inject("b", checks.fill_one(bytes(packet)), source="a")
             p.run()
         assert len(p.packets) <= 4
 
@@ -479,8 +479,8 @@ class TestMalformed:
             for size in range(len(packet.data)):
                 cut = packet.data[:size]
                 give(p, to, cut, source=packet.sender)
-                if size >= 4:
-                    give(p, to, integrity.fill_one(cut), source=packet.sender)
+                for check in (checks.CRC32, checks.XXH3) if size >= 4 else ():
+                    give(p, to, checks.fill_one(cut, check), source=packet.sender)
         assert client.state is server.state is State.ESTABLISHED
 
 
@@ -497,7 +497,7 @@ class TestAccessList:
         give(
             p,
             "b",
-            integrity.fill_one(bytes([0, 0, 0, 0, 0x20, 0]) + PORT.to_bytes(2, "big") + bytes(64)),
+            checks.fill_one(bytes([0, 0, 0, 0, 0x20, 0]) + PORT.to_bytes(2, "big") + bytes(64)),
             source="z",
         )
         assert p.sent("b") == []

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rawproto import IPv4, Lab, LinkType, PcapngReader, PcapngWriter, dial, listen
+from rawproto.rsp.checks import fill_one
 from rawproto.rsp.header import Ack, Common, Data, Hello, Kind, Reset
 from rawproto.rsp.header import Path as PathHeader
-from rawproto.rsp.integrity import fill_one
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -208,11 +208,28 @@ def test_what_follows_the_headers(script: Path) -> None:
 
 
 @needs_tshark
+@pytest.mark.parametrize(("features", "marked"), [(2, True), (4, False), (1, False), (None, False)])
+def test_the_check_is_the_one_that_was_agreed_on(script: Path, features: int | None, *, marked: bool) -> None:
+    # XXH3 is not computed; without the handshake in the capture a wrong CRC-32 may be a right XXH3.
+    cookie = Hello(
+        kind=Kind.COOKIE, port=7, connection=4, source_port=9, max_datagram=1_400, features=features or 0,
+        identifier=5, window=2,
+    )  # fmt: skip
+    data = [
+        bytes(Data(check=9, kind=Kind.DATA, port=7, connection=end, number=5)) + b"data" for end in (4, 5)
+    ]
+    results = dissect(script, [*([] if features is None else [fill_one(bytes(cookie))]), *data])
+    for seen in results[-2:]:
+        messages = " ".join(seen.get("_ws.expert.message", []))
+        assert ("the CRC-32 does not match" in messages) is marked, seen
+
+
+@needs_tshark
 def test_what_is_wrong_is_marked(script: Path) -> None:
     good = fill_one(bytes(Data(kind=Kind.DATA, port=7, connection=4, number=5)) + b"data")
     unknown = bytes(Common(kind=Kind.SYN, port=7, connection=4))
     wrong = {
-        "the CRC-32 does not match": good[:-1] + b"!",
+        "the CRC-32 does not match": fill_one(hello())[:-1] + b"!",
         "needs 32 bytes here, 9 are there": good[:9],
         "needs 32 bytes here, 27 are there": good[:27],
         "none of version 1": fill_one(unknown[:4] + b"\x24" + unknown[5:]),

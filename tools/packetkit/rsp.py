@@ -1,11 +1,11 @@
-"""RSP packets inside captures: told by their CRC, so that no port or number needs to be agreed on."""
+"""RSP packets inside captures: told by their check, so that no port or number needs to be agreed on."""
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING
 
 from rawproto import DecodeError
+from rawproto.rsp.checks import crc32, sound
 from rawproto.rsp.header import COMMON_SIZE, LAYOUTS, Common, Data, Kind, RSPFlags
 
 if TYPE_CHECKING:
@@ -13,14 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["data_of", "flags_of", "read_rsp", "seal"]
 
-_CHECKED = 4
-"""Bytes of the check at the front, which covers what follows it (docs/rsp.md section 2.8)."""
 _KIND = 4
 
 
 def seal(packet: bytes) -> int:
     """The CRC-32 that belongs to the front of ``packet``."""
-    return zlib.crc32(packet[_CHECKED:])
+    return crc32(packet)
 
 
 def read_rsp(data: bytes, *, certain: bool, whole: bool = True) -> tuple[Header, bytes] | None:
@@ -33,9 +31,8 @@ def read_rsp(data: bytes, *, certain: bool, whole: bool = True) -> tuple[Header,
     """
     if len(data) < COMMON_SIZE or data[_KIND] not in LAYOUTS:
         return None
-    check = int.from_bytes(data[:_CHECKED], "big")
     # Inside UDP a connection may do without (check 0); a place that says RSP is then what tells.
-    good = whole and check == seal(data)
+    good = whole and sound(data)
     if not good and not certain:
         return None
     try:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import zlib
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from rawproto import ICMP, TCP, DecodeError, ICMPv6, IPv4, IPv6
+from rawproto.rsp.checks import fill_one
 from rawproto.rsp.config import DEFAULT_PROTOCOL
 from rawproto.rsp.header import Common, Hello, Kind
 
@@ -203,9 +203,7 @@ class RSPProbes(_RawProbes):
             option_length=len(padding),
         )
         packet = bytes(hello) + padding
-        # CRC-32 of what follows the check field (docs/rsp.md section 2.8). RSP's own way to fill it in brings numpy,
-        # whose threads would keep the privilege that is to be dropped.
-        packet = zlib.crc32(packet[4:]).to_bytes(4, "big") + packet[4:]
+        packet = fill_one(packet)
         self._by_check[packet[:4]] = number
         return packet
 
