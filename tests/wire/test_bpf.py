@@ -244,6 +244,11 @@ def test_the_assembler_reads_the_kernels_syntax():
         ("txa", 0x87, 0),
         ("ret a", 0x16, 0),
         ("RET #1", 0x06, 1),
+        ("ret\t#010", 0x06, 8),
+        ("add#0b101", 0x04, 5),
+        ("ST m [2]", 0x02, 2),
+        ("Ld Vlan_Pr", 0x20, 0xFFFFF030),
+        ("and X", 0x5C, 0),
     ],
 )
 def test_each_form_of_instruction(line, code, k):
@@ -274,6 +279,9 @@ def test_jumps_that_name_the_way_not_taken():
         ("a: ret #0\na: ret #1", "two places"),
         ("back: ld #1\njeq #1, back\nret #0", "backwards"),
         ("neg #1", "no operand"),
+        ("#5", "1 to 4096"),  # what begins with "#" is a comment
+        ("ret #08", "no octal number"),
+        ("[12]", "unknown instruction"),
         ("st M[16]\nret #0", "slot 16"),
         ("", "1 to 4096"),
     ],

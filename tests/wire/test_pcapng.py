@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import struct
 import subprocess
@@ -283,8 +284,30 @@ def test_what_cannot_be_written_is_refused():
         writer.write_batch(np.zeros((1, 4), np.uint8), np.array([5]), 0)
     with pytest.raises(EncodeError):
         writer.write_batch(np.zeros((1, 4), np.uint8), None, 0, interface=1)
+    for wrong in ({"timestamps": -1}, {"timestamps": np.array([5, -1])}, {"original_lengths": [4, 1 << 32]}):
+        with pytest.raises(EncodeError):
+            writer.write_batch(**{"rows": np.zeros((2, 4), np.uint8), "lengths": 4, "timestamps": 0, **wrong})
+    for wrong in ({"timestamp_ns": -1}, {"start_ns": -1}, {"received": -1}, {"interface": 1}):
+        with pytest.raises(EncodeError):
+            writer.write_statistics(**{"timestamp_ns": 0, **wrong})
+    with pytest.raises(EncodeError):
+        writer.write_secrets(b"", kind=-1)
     with pytest.raises(EncodeError):
         writer.add_interface(Interface(linktype=1 << 16))
+
+
+def test_a_writer_that_cannot_be_made_leaves_no_file_open(tmp_path):
+    # A file left open would be a ResourceWarning, which is an error here.
+    with pytest.raises(EncodeError):
+        PcapngWriter(tmp_path / "run.pcapng", linktype=1 << 16)
+
+
+def test_text_that_is_no_unicode_costs_no_packet():
+    name = os.fsdecode(b"eth\xff")
+    packet = {"data": b"x", "timestamp_ns": 1, "comment": name}
+    reader = PcapngReader(capture_of(packet, interfaces=[Interface(name=name, filter=name)], comment=name))
+    assert [packet.comments for packet in reader] == [("eth?",)]
+    assert (reader.interfaces[0].name, reader.interfaces[0].filter) == ("eth?", "eth?")
 
 
 def test_a_path_is_created_flushed_and_closed(tmp_path):

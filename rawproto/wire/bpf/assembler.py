@@ -51,15 +51,17 @@ from rawproto.wire.bpf.program import BPFProgram
 
 __all__ = ["assemble"]
 
-_NUMBER = r"(-?(?:0[xX][0-9a-fA-F]+|[0-9]+))"
-_CONSTANT = re.compile(rf"#\s*{_NUMBER}")
-_ABSOLUTE = re.compile(rf"\[\s*{_NUMBER}\s*\]")
-_INDIRECT = re.compile(rf"\[\s*%?x\s*(?:\+\s*{_NUMBER}\s*)?\]")
-_SLOT = re.compile(rf"M\[\s*{_NUMBER}\s*\]")
+# Letters of either case, but for the names of labels; numbers are decimal, 0x..., 0b... or octal with a 0 in front.
+_NUMBER = r"([+-]?(?:0x[0-9a-f]+|0b[01]+|[0-9]+))"
+_CONSTANT = re.compile(rf"#\s*{_NUMBER}", re.IGNORECASE)
+_ABSOLUTE = re.compile(rf"\[\s*{_NUMBER}\s*\]", re.IGNORECASE)
+_INDIRECT = re.compile(rf"\[\s*%?x\s*(?:\+\s*{_NUMBER}\s*)?\]", re.IGNORECASE)
+_SLOT = re.compile(rf"M\s*\[\s*{_NUMBER}\s*\]", re.IGNORECASE)
 _HEADER_LENGTH = re.compile(rf"4\s*\*\s*\(\s*\[\s*{_NUMBER}\s*\]\s*&\s*0x0?f\s*\)", re.IGNORECASE)
+_WORD = re.compile(r"([A-Za-z]+)\s*(.*)")
 _LABEL = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*:")
 _LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_COMMENT = re.compile(r";[^\n]*|/\*.*?\*/", re.DOTALL)
+_COMMENT = re.compile(r"^#[^\n]*|;[^\n]*|/\*.*?\*/", re.DOTALL | re.MULTILINE)
 
 _LOADS = {"ld": W, "ldi": W, "ldh": H, "ldb": B}
 _NEGATED = {"jne": JEQ, "jneq": JEQ, "jlt": JGE, "jle": JGT}
@@ -83,16 +85,22 @@ def assemble(text: str) -> BPFProgram:
             rest = rest[found.end() :].strip()
         if not rest:
             continue
-        word, _, operand = rest.partition(" ")
         try:
-            _instruction(code, word.strip().lower(), operand.strip(), labels)
+            if not (found := _WORD.fullmatch(rest)):
+                raise FilterError("unknown instruction")
+            _instruction(code, found[1].lower(), found[2], labels)
         except FilterError as error:
             raise FilterError(f"line {number}, {rest!r}: {error}") from None
     return BPFProgram(code.finish(tidy=False))
 
 
 def _number(text: str) -> int:
-    value = int(text, 0 if text.lower().lstrip("-").startswith("0x") else 10)
+    digits = text.lstrip("+-").lower()
+    octal = digits.startswith("0") and digits.isdecimal() and len(digits) > 1
+    try:
+        value = int(text, 8 if octal else 0)
+    except ValueError:
+        raise FilterError(f"{text} is no octal number") from None
     if not -(1 << 31) <= value <= WORD_MASK:
         raise FilterError(f"{text} does not fit 32 bits")
     return value & WORD_MASK
@@ -112,7 +120,7 @@ def _instruction(code: Code, word: str, operand: str, labels: dict[str, Label]) 
     elif word in ("ja", "jmp"):
         code.go(_label(operand, labels))
     elif word == "ret":
-        code.emit(*((RET | RET_A, 0) if operand in ("a", "%a") else _with_constant(RET | K, operand)))
+        code.emit(*((RET | RET_A, 0) if operand.lower() in ("a", "%a") else _with_constant(RET | K, operand)))
     else:
         code.emit(_plain(word, operand))
 
@@ -138,7 +146,7 @@ def _with_constant(code: int, operand: str) -> tuple[int, int]:
 
 
 def _with_source(code: int, operand: str) -> tuple[int, int]:
-    return (code | X, 0) if operand in ("x", "%x") else _with_constant(code | K, operand)
+    return (code | X, 0) if operand.lower() in ("x", "%x") else _with_constant(code | K, operand)
 
 
 def _load(size: int, operand: str) -> tuple[int, int]:
@@ -147,7 +155,7 @@ def _load(size: int, operand: str) -> tuple[int, int]:
     if found := _INDIRECT.fullmatch(operand):
         return LD | size | IND, _number(found[1] or "0")
     if size == W:
-        word = operand.removeprefix("#").strip()
+        word = operand.lower().removeprefix("#").strip()
         if word in ANCILLARY_NAMES:
             return LD | W | ABS, (ANCILLARY_OFFSET + ANCILLARY_NAMES[word]) & WORD_MASK
         return _load_value(LD, operand)
@@ -161,7 +169,7 @@ def _load_x(operand: str) -> tuple[int, int]:
 
 
 def _load_value(kind: int, operand: str) -> tuple[int, int]:
-    if operand.removeprefix("#").strip() == "len":
+    if operand.lower().removeprefix("#").strip() == "len":
         return kind | LEN, 0
     if found := _SLOT.fullmatch(operand):
         return kind | MEM, _number(found[1])

@@ -2,6 +2,7 @@
 
 Every load from the packet is preceded by a test of the packet's length, every division by X by a test for zero. The
 loads relative to the network or link-layer header cannot be tested so: when they fail, they still end everything.
+An X that stands for a negative number counts as beyond the packet, also where [x + k] would lie within it.
 """
 
 from __future__ import annotations

@@ -91,6 +91,7 @@ ANCILLARY_NAMES = {
     "cpu": Ancillary.CPU,
     "xor_x": Ancillary.ALU_XOR_X,
     "vlan_tci": Ancillary.VLAN_TAG,
+    "vlan_pr": Ancillary.VLAN_TAG_PRESENT,
     "vlan_avail": Ancillary.VLAN_TAG_PRESENT,
     "poff": Ancillary.PAYLOAD_OFFSET,
     "rand": Ancillary.RANDOM,

@@ -90,9 +90,13 @@ class PcapngWriter:
         self._file = _open(target)
         self.packets = 0
         """Packets written so far."""
-        self._file.write(header)
-        for interface in interfaces:
-            self.add_interface(interface)
+        try:
+            self._file.write(header)
+            for interface in interfaces:
+                self.add_interface(interface)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def interfaces(self) -> tuple[Interface, ...]:
@@ -122,7 +126,7 @@ class PcapngWriter:
         ]
         if interface.filter:
             # A leading 0 says that the filter follows as text in libpcap's language (section 4.2).
-            options.append((InterfaceOption.FILTER, b"\0" + interface.filter.encode()))
+            options.append((InterfaceOption.FILTER, b"\0" + _text(interface.filter)))
         body = struct.pack("<HHI", interface.linktype, 0, interface.snaplen) + pack_options(options)
         self._file.write(_block(BlockType.INTERFACE_DESCRIPTION, body))
         self._interfaces.append(interface)
@@ -226,7 +230,7 @@ class PcapngWriter:
             original_lengths: lengths on the wire, (n,), where rows are cut.
 
         Raises:
-            EncodeError: an interface never described, or a length longer than the rows.
+            EncodeError: an interface never described, a length longer than the rows, or a number out of range.
         """
         import numpy as np
 
@@ -239,12 +243,16 @@ class PcapngWriter:
         kept = np.broadcast_to(np.asarray(width if lengths is None else lengths, dtype=np.int64), (count,))
         if kept.min() < 0 or kept.max() > width:
             raise EncodeError(f"lengths outside 0 to {width}, the width of the rows", "pcapng", "lengths")
-        original = kept if original_lengths is None else np.asarray(original_lengths, dtype=np.int64)
+        original = kept
+        if original_lengths is not None:
+            original = np.asarray(original_lengths, dtype=np.int64)
+            _check_range("original_length", int(original.min()), 32)
+            _check_range("original_length", int(original.max()), 32)
+        times = np.asarray(timestamps)
+        _check_range("timestamp", int(times.min()), 64)
         if snaplen:
             kept = np.minimum(kept, snaplen)
-        self._file.write(
-            packet_blocks(rows, kept, original, np.asarray(timestamps, dtype=np.uint64), interface)
-        )
+        self._file.write(packet_blocks(rows, kept, original, times.astype(np.uint64), interface))
         self.packets += count
 
     def write_statistics(
@@ -272,9 +280,11 @@ class PcapngWriter:
             delivered: packets delivered to this program.
             start_ns: start of the capture.
             end_ns: end of the capture.
+
+        Raises:
+            EncodeError: an interface never described, or a number out of range.
         """
         self._interface(interface)
-        _check_range("timestamp", timestamp_ns, 64)
         times = ((StatisticsOption.START, start_ns), (StatisticsOption.END, end_ns))
         counts = (
             (StatisticsOption.RECEIVED, received),
@@ -284,12 +294,17 @@ class PcapngWriter:
             (StatisticsOption.DELIVERED, delivered),
         )
         options = [(code, _timestamp(value)) for code, value in times if value is not None]
-        options += [(code, struct.pack("<Q", value)) for code, value in counts if value is not None]
+        options += [(code, _counter(value)) for code, value in counts if value is not None]
         body = struct.pack("<I", interface) + _timestamp(timestamp_ns) + pack_options(options)
         self._file.write(_block(BlockType.INTERFACE_STATISTICS, body))
 
     def write_secrets(self, data: bytes, kind: int = SecretsType.TLS_KEY_LOG) -> None:
-        """Write keys for the packets that follow (section 4.7), such as the lines of an NSS key log."""
+        """Write keys for the packets that follow (section 4.7), such as the lines of an NSS key log.
+
+        Raises:
+            EncodeError: the kind does not fit 32 bits.
+        """
+        _check_range("kind", kind, 32)
         body = struct.pack("<II", kind, len(data)) + data + bytes(padding(len(data)))
         self._file.write(_block(BlockType.DECRYPTION_SECRETS, body))
 
@@ -348,18 +363,22 @@ def _open(target: str | os.PathLike[str] | BinaryIO) -> BinaryIO:
 def _packet_options(comment: str | None, drops: int | None, flags: int) -> bytes:
     options: list[tuple[int, bytes]] = []
     if comment is not None:
-        options.append((COMMENT, comment.encode()))
+        options.append((COMMENT, _text(comment)))
     if flags:
         _check_range("flags", flags, 32)
         options.append((PacketOption.FLAGS, struct.pack("<I", flags)))
     if drops is not None:
-        _check_range("drops", drops, 64)
-        options.append((PacketOption.DROPS, struct.pack("<Q", drops)))
+        options.append((PacketOption.DROPS, _counter(drops)))
     return pack_options(options)
 
 
 def _texts(pairs: Sequence[tuple[int, str]]) -> list[tuple[int, bytes]]:
-    return [(code, text.encode()) for code, text in pairs if text]
+    return [(code, _text(text)) for code, text in pairs if text]
+
+
+def _text(text: str) -> bytes:
+    """UTF-8 (section 3.5); a name that was no UTF-8 itself must not cost the capture, and loses those characters."""
+    return text.encode("utf-8", "replace")
 
 
 def _text_options(pairs: Sequence[tuple[int, str]]) -> bytes:
@@ -368,7 +387,13 @@ def _text_options(pairs: Sequence[tuple[int, str]]) -> bytes:
 
 def _timestamp(nanoseconds: int) -> bytes:
     """A timestamp as its two 32-bit halves, the high one first."""
+    _check_range("timestamp", nanoseconds, 64)
     return struct.pack("<II", nanoseconds >> 32, nanoseconds & 0xFFFFFFFF)
+
+
+def _counter(packets: int) -> bytes:
+    _check_range("packets", packets, 64)
+    return struct.pack("<Q", packets)
 
 
 def _block(kind: int, body: bytes) -> bytes:
