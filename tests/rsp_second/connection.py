@@ -98,6 +98,13 @@ class Connection:
         self.meet(packet.hello, packet.hello.features)
         self._handshake(Kind.CONFIRM, now)
 
+    def on_met(self, theirs: Hello, features: int, now: int) -> None:
+        """The cookie came back: the peer is real, and is told so."""
+        self.state = "established"
+        self.meet(theirs, features)
+        self._on_heard(now)
+        self.receiver.ack_at = now
+
     def meet(self, theirs: Hello, features: int) -> None:
         self.peer = theirs.identifier
         self.crc = not features & 1

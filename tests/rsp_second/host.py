@@ -91,6 +91,9 @@ class Host:
         hello = packet.hello
         if hello is None or not packet.crc_right:
             self.dropped += 1
+        elif packet.version == VERSION and (met := self._dialing(address, hello.source_port)):
+            if met.own < hello.identifier:  # 3.2 item 8: the smaller identifier yields
+                self._hello(hello, met.own, self._cookies(packet, address, now)[0][1], address)
         elif not self.listening:
             if packet.version == VERSION:
                 self._refuse(hello, address, Why.REFUSED)
@@ -104,13 +107,19 @@ class Host:
                 ) and conn.peer != hello.identifier:
                     conn.questioned(now)
             identifier, cookie = self._cookies(packet, address, now)[0]
-            self._hello(Kind.COOKIE, hello, identifier, cookie, address)
+            self._hello(hello, identifier, cookie, address)
 
-    def _hello(self, kind: Kind, theirs: Hello, identifier: int, cookie: bytes, address: Any) -> None:
+    def _dialing(self, address: Any, port: int) -> Connection | None:
+        met = [
+            conn for conn in self.connections.values() if (conn.address, conn.peer_port) == (address, port)
+        ]
+        return next((conn for conn in met if conn.state == "syn sent"), None)
+
+    def _hello(self, theirs: Hello, identifier: int, cookie: bytes, address: Any) -> None:
         chosen = WANT_NONE if self.features & theirs.features & WANT_NONE else WANT_CRC
         ours = Hello(self.port, 65_535, chosen, identifier, min(self.window, EARLY_WINDOW), cookie=cookie)
         self.queue.append(
-            (encode(Packet(kind, 0, theirs.source_port, theirs.identifier, 0, hello=ours)), address)
+            (encode(Packet(Kind.COOKIE, 0, theirs.source_port, theirs.identifier, 0, hello=ours)), address)
         )
 
     def _refuse(self, hello: Hello, address: Any, why: Why) -> None:
@@ -138,6 +147,9 @@ class Host:
         assert hello is not None
         if not packet.crc_right:
             self.dropped += 1
+        elif (met := self._dialing(address, hello.source_port)) and met.own == packet.connection:
+            if hello.cookie in [cookie for _, cookie in self._cookies(packet, address, now)]:
+                met.on_met(hello, self.features & hello.features, now)
         elif packet.connection in self.connections:
             self.connections[packet.connection].on_confirm_again(now)
         elif packet.connection in self.ended:
@@ -155,9 +167,7 @@ class Host:
         assert theirs is not None
         ours = Hello(self.port, 65_535, self.features, own, min(self.window, EARLY_WINDOW))
         conn = Connection(own, ours, self.port, (address, theirs.source_port), now, self.rng)
-        conn.state, conn.heard, conn.heard_at = "established", True, now
-        conn.meet(theirs, self.features & theirs.features)
-        conn.receiver.ack_at = now
+        conn.on_met(theirs, self.features & theirs.features, now)
         self.connections[own] = conn
         self.pending.append(conn)
 
