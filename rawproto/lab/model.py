@@ -99,7 +99,9 @@ class Packet:
                 return False
             self.ranges.append((stop - run, stop))
             stop -= run + gap
-        if self.flags & CARRIES_DATA and len(raw) >= end + 8:
+        if self.flags & CARRIES_DATA:
+            if len(raw) < end + 8:
+                return False
             self.number, self.start = number, int.from_bytes(raw[end : end + 8], "big")
             self.data = raw[end + 8 :]
         return True

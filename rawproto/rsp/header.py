@@ -123,7 +123,7 @@ LAYOUTS: Final[dict[int, type[Common]]] = {
     Kind.CHALLENGE: Path,
     Kind.RESPONSE: Path,
 }
-"""The header of each kind of packet (docs/rsp.md section 3.2)."""
+"""The header of each kind of packet (docs/rsp.md section 2.1)."""
 COMMON_SIZE: Final = Common.size
 DATA_HEADER_SIZE: Final = Data.size
 ACK_HEADER_SIZE: Final = Ack.size

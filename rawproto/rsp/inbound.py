@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rawproto.errors import ConnectionRefused
+from rawproto.errors import ConnectionRefused, DecodeError
 from rawproto.rsp import checks, integrity
 from rawproto.rsp.ack_packet import decode_ranges
 from rawproto.rsp.header import (
@@ -214,12 +214,17 @@ class Inbound:
         elif kind is Kind.CHALLENGE or kind is Kind.RESPONSE:
             self._on_path(kind, packet, source, now)
         elif kind is _PROBE:
-            core.heard(now)
-            number = Common.parse(packet)[0].number
-            if number < _MAX_NUMBER:
-                core.receiver.acks.on_received(number, number + 1, now, wanted=True)
+            self._on_probe(Common.parse(packet)[0].number, now)
         elif kind is _RESET:
             on_reset(core, Reset.parse(packet)[0], now)
+
+    def _on_probe(self, number: int, now: int) -> None:
+        core = self._core
+        if number > _MAX_NUMBER:
+            core.violated("a packet number out of range", now)
+            return
+        core.heard(now)
+        core.receiver.acks.on_received(number, number + 1, now, wanted=True)
 
     def _on_ack_packet(self, packet: bytes, now: int) -> None:
         core = self._core
@@ -227,6 +232,8 @@ class Inbound:
             Ack.parse(packet)  # says in which field it ends
         _, _, flags, _, _, number, window, largest, delay, marks, count, _ = ACK_WORDS.unpack_from(packet)
         ranges, end = decode_ranges(largest, count, packet)
+        if flags & _CARRIES_DATA and len(packet) < end + 8:
+            raise DecodeError("it ends before the offset of its data", "Ack", "flags", 5)
         if ranges and largest >= core.recovery.sent.next:
             # Nobody can have received what was never sent (optimistic acknowledgement).
             core.violated(f"packet {largest} was acknowledged but never sent", now)
@@ -238,7 +245,7 @@ class Inbound:
         if core.sender.on_window(window):
             core.persist_tries = 0
         self._on_ack(core.recovery.on_ack(ranges, largest, delay * 1000, marks, now), ranges, now)
-        if flags & _CARRIES_DATA and len(packet) >= end + 8:
+        if flags & _CARRIES_DATA:
             offset = int.from_bytes(packet[end : end + 8], "big")
             self._on_one(number, offset, flags, packet[end + 8 :], now)
 

@@ -164,12 +164,12 @@ class Connection:
             return
         if self.state == "closed" or (self.state == "syn sent"):
             return
-        self._on_heard(now)
         if packet.kind == Kind.CHALLENGE:
             self.queue.append((self._build(Kind.RESPONSE, 0, 0, token=packet.token), address))
         elif packet.kind == Kind.RESPONSE:
             self._on_response(packet)
         else:
+            self._on_heard(now)
             self._look_at_path(packet, address, now)
             try:
                 self._on_transfer(packet, now)
@@ -389,7 +389,7 @@ class Connection:
         early = self.dialer and not self.heard
         ranges = min(32, len(self.receiver.numbers.items))
         fits = len(payload) + ACK_FIXED.size + RUN.size * ranges <= min(SMALL, self.payload)
-        number = self.flight.next
+        number = self.flight.upcoming()
         if self.receiver.ack_at is not None and fits and not flags:
             ack = self.receiver.acknowledge(now)
             data = self._build(

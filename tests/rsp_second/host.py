@@ -76,9 +76,7 @@ class Host:
         except MalformedError:
             self.dropped += 1
             return
-        if packet.port != self.port and not packet.flags & ECHO:
-            self.dropped += 1
-        elif packet.kind == Kind.SYN:
+        if packet.kind == Kind.SYN:
             self._on_syn(packet, address, now)
         elif packet.version != VERSION:
             self.dropped += 1
@@ -89,10 +87,13 @@ class Host:
 
     def _on_syn(self, packet: Packet, address: Any, now: int) -> None:
         hello = packet.hello
-        if hello is None or not packet.crc_right:
+        if hello is None or not packet.crc_right or packet.port != self.port:
             self.dropped += 1
-        elif packet.version == VERSION and (met := self._dialing(address, hello.source_port)):
-            if met.own < hello.identifier:  # 3.2 item 8: the smaller identifier yields
+        elif packet.version == VERSION and (met := self._dialed(address, hello.source_port)):
+            if met.state != "syn sent":
+                if met.peer != hello.identifier:
+                    met.questioned(now)
+            elif met.own < hello.identifier:  # 3.2 item 8: the smaller identifier yields
                 self._hello(hello, met.own, self._cookies(packet, address, now)[0][1], address)
         elif not self.listening:
             if packet.version == VERSION:
@@ -100,20 +101,14 @@ class Host:
         elif packet.version != VERSION:
             self._refuse(hello, address, Why.VERSION)
         else:
-            for conn in self.connections.values():
-                if (conn.address, conn.peer_port) == (
-                    address,
-                    hello.source_port,
-                ) and conn.peer != hello.identifier:
-                    conn.questioned(now)
             identifier, cookie = self._cookies(packet, address, now)[0]
             self._hello(hello, identifier, cookie, address)
 
-    def _dialing(self, address: Any, port: int) -> Connection | None:
+    def _dialed(self, address: Any, port: int) -> Connection | None:
         met = [
             conn for conn in self.connections.values() if (conn.address, conn.peer_port) == (address, port)
         ]
-        return next((conn for conn in met if conn.state == "syn sent"), None)
+        return next((conn for conn in met if conn.dialer), None)
 
     def _hello(self, theirs: Hello, identifier: int, cookie: bytes, address: Any) -> None:
         chosen = WANT_NONE if self.features & theirs.features & WANT_NONE else WANT_CRC
@@ -145,9 +140,10 @@ class Host:
     def _on_confirm(self, packet: Packet, address: Any, now: int) -> None:
         hello = packet.hello
         assert hello is not None
-        if not packet.crc_right:
+        met = self._dialed(address, hello.source_port)
+        if not packet.crc_right or packet.port != self.port:
             self.dropped += 1
-        elif (met := self._dialing(address, hello.source_port)) and met.own == packet.connection:
+        elif met and met.own == packet.connection and met.state == "syn sent":
             if hello.cookie in [cookie for _, cookie in self._cookies(packet, address, now)]:
                 met.on_met(hello, self.features & hello.features, now)
         elif packet.connection in self.connections:
@@ -188,6 +184,8 @@ class Host:
 
     def _on_unknown(self, packet: Packet, address: Any, now: int) -> None:
         """Only DATA and PROBE are answered, and not too many of them (3.4, section 5 item 4)."""
+        if packet.port != self.port and packet.connection not in self.ended:
+            return
         if packet.kind not in (Kind.DATA, Kind.PROBE) or not (packet.crc_right or packet.check == 0):
             return
         times = self.answered[address] = [t for t in self.answered.get(address, []) if now - t < SECOND]
@@ -197,5 +195,5 @@ class Host:
         why = Why.UNKNOWN
         if packet.connection in self.ended:
             why = self.ended[packet.connection][1].error or Why.NONE
-        answer = Packet(Kind.RESET, ECHO, address[1], packet.connection, packet.number, reason=why)
+        answer = Packet(Kind.RESET, ECHO, 0, packet.connection, packet.number, reason=why)
         self.queue.append((encode(answer), address))

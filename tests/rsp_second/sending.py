@@ -101,19 +101,23 @@ class Flight:
         self.limited = False
 
     def send(self, now: int, offset: int, length: int, fin: bool, early: bool) -> int:
-        """Take the next number for a packet. Section 5 item 2: now and then one is skipped beforehand."""
-        number = self.next
+        """Take the next number for a packet. Section 5 item 2: now and then one is skipped before it."""
+        number = self.upcoming()
         self.since = self.since if self.packets else now
         self.packets[number] = Sent(number, now, offset, length, fin, early)
         self.bytes += length
         self.last_at = now
-        self.next += 1
+        self.next = number + 1
+        return number
+
+    def upcoming(self) -> int:
+        """The number that a packet sent now has; `next`, the one after the last used, may be skipped for it."""
         if self.next >= self.skip_at:
             self.skipped.add(self.next)
             self.next += 1
             self.skip_within = min(2 * self.skip_within, 131_072)
             self.skip_at = self.next + self.rng.randrange(1, self.skip_within)
-        return number
+        return self.next
 
     def on_ack(self, ack: Ack, now: int) -> tuple[list[Sent], list[Sent]]:
         """The packets newly acknowledged and those found lost by it."""

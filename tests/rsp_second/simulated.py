@@ -106,9 +106,10 @@ class Pair:
         second_dials: bool,
         config: RSPConfig | None = None,
         words: Any = None,
+        checks: bool = True,
         **settings: Any,
     ) -> None:
-        self.simulation = Simulation(seed)
+        self.simulation = Simulation(seed, checks=checks)
         a, b = self.simulation.hosts("a", "b")
         self.link = self.simulation.link(a, b, **{"delay": "10ms", **(words or {})})
         self.second_dials = second_dials

@@ -59,15 +59,21 @@ def meet(second_dials: bool, config: RSPConfig | None = None, **settings: Any) -
             theirs = loop.beside(listener.accept)
         else:
             loop.host.listening = True
-            theirs = loop.beside(
-                lambda: rawproto.dial(NETWORK, loop.address, timeout=PATIENCE, config=config)
-            )
-            accepted: list[Connection] = []
-            loop.until(lambda: accepted, lambda: accepted.extend(filter(None, [loop.host.accept()])))
-            second = accepted[0]
+            # Another connection keeps their socket open, so that who asks can learn how this one ended.
+            keeper, _ = dialed(loop, config)
+            stack.callback(keeper.abort)
+            theirs, second = dialed(loop, config)
         stack.callback(theirs.abort)  # whatever is left: nothing is to be delivered when the loop is gone
         theirs.set_deadline(PATIENCE)
         yield Meeting(loop, second, theirs)
+
+
+def dialed(loop: Loop, config: RSPConfig | None) -> tuple[Any, Connection]:
+    """Both ends of a connection that rawproto dials."""
+    theirs = loop.beside(lambda: rawproto.dial(NETWORK, loop.address, timeout=PATIENCE, config=config))
+    accepted: list[Connection] = []
+    loop.until(lambda: accepted, lambda: accepted.extend(filter(None, [loop.host.accept()])))
+    return theirs, accepted[0]
 
 
 def digest(data: bytes | bytearray) -> str:

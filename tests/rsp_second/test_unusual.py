@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import zlib
 from typing import Any
 
 import pytest
 
-from rawproto import ConnectionReset, RSPConfig, UDPAddr
+from rawproto import ConnectionAborted, ConnectionReset, RSPConfig, UDPAddr
 from tests.rsp_second.simulated import OTHER, PORT, Pair
-from tests.rsp_second.wire import ECHO, Ack, Kind, Packet, Why, encode
+from tests.rsp_second.wire import CARRIES_DATA, ECHO, Ack, Kind, Packet, Why, encode
 
 BOTH = pytest.mark.parametrize("second_dials", [True, False], ids=["second dials", "second listens"])
 
@@ -158,6 +159,41 @@ def test_data_overtakes_the_confirm(second_dials: bool) -> None:
     pair.run(lambda: pair.dialer.over and pair.server.over)
     assert pair.server.got == b"early"
     assert pair.dialer.error is pair.server.error is None
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [
+        (Kind.DATA, "number"),
+        (Kind.DATA, "offset"),
+        (Kind.ACK, "number"),
+        (Kind.ACK, "offset"),
+        (Kind.PROBE, "number"),
+    ],
+)
+def test_numbers_and_offsets_out_of_range_are_violations(second_dials: bool, kind: Kind, where: str) -> None:
+    pair = talking(11, second_dials, checks=False)
+    second, theirs = sides(pair)
+    values = {"number": 50, "offset": 7, where: 2**62 + 1}
+    more = {"flags": CARRIES_DATA, "ack": Ack(0, [], 0)} if kind is Kind.ACK else {"flags": 0}
+    say(pair, Packet(kind, port=second.conn.peer_port, connection=second.conn.peer, **values, **more))
+    pair.run(lambda: theirs.over, seconds=5)
+    assert isinstance(theirs.error, ConnectionAborted)
+
+
+@BOTH
+def test_an_ack_cut_off_before_its_data_is_malformed(second_dials: bool) -> None:
+    pair = talking(12, second_dials)
+    second, theirs = sides(pair)
+    conn = second.conn
+    ack = Ack(2**40, [(0, 1000)], 0)  # would be a violation, were it looked at
+    packet = encode(Packet(Kind.ACK, 0, conn.peer_port, conn.peer, 50, ack=ack))
+    whole = packet[4:5] + bytes([CARRIES_DATA]) + packet[6:]
+    data = zlib.crc32(whole).to_bytes(4, "big") + whole
+    pair.second.do(lambda protocol, now: protocol.send(data, pair.theirs.address))
+    pair.simulation.run(deadline="5s")
+    assert theirs.error is second.error is None
 
 
 @BOTH
