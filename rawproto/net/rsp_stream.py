@@ -99,21 +99,24 @@ class RSPStream(Stream):
                 return b"" if self._incoming.at_end else None
             now = time.monotonic_ns()
             data = core.read(n, now)
-            if driver.endpoint.busy:
+            if driver.endpoint.ready:
                 driver.commanded(now)
             return data
 
     def try_readinto(self, view: memoryview) -> int | None:
         """See :meth:`Stream.try_readinto`."""
-        driver, core = self._driver, self._core
-        with driver.lock:
+        driver, lock = self._driver, self._driver.lock
+        lock.acquire()  # not "with": that costs more than all that is done in it when there is nothing yet
+        try:
             if not self._has_bytes():
                 return 0 if self._incoming.at_end else None
             now = time.monotonic_ns()
-            count = core.readinto(view, now)
-            if driver.endpoint.busy:
+            count = self._core.readinto(view, now)
+            if driver.endpoint.ready:
                 driver.commanded(now)
             return count
+        finally:
+            lock.release()
 
     def _has_bytes(self) -> bool:
         """Whether there is something to read; raises where there never will be, not even the end."""

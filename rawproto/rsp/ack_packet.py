@@ -93,8 +93,12 @@ def decode_ranges(largest: int, count: int, packet: bytes | memoryview) -> tuple
     end = ACK_HEADER_SIZE + count * _PAIR.size
     if end > len(packet):
         raise DecodeError(f"{count} ranges do not fit {len(packet)} bytes", "Ack", "ranges", ACK_HEADER_SIZE)
-    ranges: list[tuple[int, int]] = []
     stop = largest + 1
+    if count == 1:  # the common case
+        run = int.from_bytes(packet[ACK_HEADER_SIZE : ACK_HEADER_SIZE + 4], "big")
+        if 0 < run <= stop:
+            return [(stop - run, stop)], end
+    ranges: list[tuple[int, int]] = []
     told = packet[ACK_HEADER_SIZE : ACK_HEADER_SIZE + min(count, MAX_ACK_RANGES) * _PAIR.size]
     for run, gap in _PAIR.iter_unpack(told):
         start = stop - run

@@ -84,6 +84,8 @@ class Endpoint(Protocol):
         elsewhere = None if neighbours is None else neighbours.listens
         self._ports = Ports(self.config.source_port_range, entropy, elsewhere)
         self._schedule = Schedule()
+        self.ready = self._schedule.ready
+        """Connections that may have something to send since they were last polled; not to be changed."""
         self.news: OrderedDict[Connection | Listener, None] = OrderedDict()
         """What :meth:`poll_event` will give."""
         self._strangers = Strangers(
@@ -160,11 +162,6 @@ class Endpoint(Protocol):
     def connections(self) -> list[Connection]:
         """All connections that are not over."""
         return list(self._directory)
-
-    @property
-    def busy(self) -> bool:
-        """A connection may have something to send since it was last polled."""
-        return bool(self._schedule.ready)
 
     @property
     def idle(self) -> bool:

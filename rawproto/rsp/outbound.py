@@ -48,7 +48,7 @@ class Outbound:
         if core.closed or core.state is _SYN_SENT or self.has_said_all(now):
             return None
         acks = core.receiver.acks
-        if acks.pending:
+        if acks.due or acks.deadline is not None:
             answer = self._ack_with_data(now) or (
                 self._ack(now, core.recovery.sent.next) if acks.due else None
             )

@@ -85,12 +85,14 @@ class Settled:
         if fields:
             self.__dict__.update(fields)
 
-    def add(self, run: Run) -> None:
-        """Count ``run``, which is newer than those counted before, and what it carried."""
-        self.count += run.stop - run.start
-        size = run.bytes
+    def add(self, run: Run) -> int:
+        """Count ``run``, which is newer than those counted before, and what it carried; returns its payload bytes."""
+        count = run.stop - run.start
+        size = (count - 1) * run.size + run.last
+        self.count += count
         self.bytes += size
         self.add_carried(run, size)
+        return size
 
     def add_carried(self, run: Run, size: int) -> None:
         """What the packets of ``run`` carried, ``size`` bytes of payload."""
@@ -256,11 +258,9 @@ class SentPackets:
             for run in self._lost.take(start, stop):
                 self._acknowledge_lost(run, largest, into)
         for run in self._flying.take(start, stop):
-            count, bytes_before = run.stop - run.start, into.bytes
-            into.add(run)
             into.see(run)
-            self.packets_in_flight -= count
-            self.bytes_in_flight -= into.bytes - bytes_before
+            self.packets_in_flight -= run.stop - run.start
+            self.bytes_in_flight -= into.add(run)
 
     @staticmethod
     def _acknowledge_lost(run: Run, largest: int, into: Settled) -> None:

@@ -11,6 +11,7 @@ from rawproto.errors import ConfigError, ConnectionAborted, ConnectionRefused, C
 from rawproto.protocol import MILLISECOND
 from rawproto.rsp.config import RSPConfig
 from rawproto.rsp.reasons import Reason, reset_error
+from rawproto.rsp.schedule import Schedule
 from rawproto.rsp.timers import Timer, TimerTable
 from rawproto.rsp.trace import Trace
 
@@ -101,6 +102,43 @@ class TestTimers:
         assert table.expired(10) == [Timer.HANDSHAKE, Timer.LOSS, Timer.DRAIN]
         assert table.expired(10) == []
         assert table.next() == 11
+
+
+class TestSchedule:
+    def test_a_deadline_that_moves_away_leaves_its_entry(self):
+        schedule, one, other = Schedule(), object(), object()
+        schedule.settle(one, 10)
+        schedule.settle(other, 20)
+        schedule.settle(one, 30)
+        assert schedule.next_deadline() == 10
+        assert list(schedule.due(10)) == [one]
+        schedule.arm(one, 30)
+        assert list(schedule.due(30)) == [other, one]
+        assert schedule.next_deadline() is None
+
+    def test_one_that_moves_nearer_or_ends_takes_it_out(self):
+        schedule, one = Schedule(), object()
+        schedule.settle(one, 30)
+        schedule.settle(one, 10)
+        assert list(schedule.due(10)) == [one]
+        assert list(schedule.due(30)) == []
+        schedule.settle(one, 40)
+        schedule.settle(one, None)
+        assert schedule.next_deadline() is None
+
+    def test_who_wakes_for_nothing_says_nothing(self, pair):
+        p = pair()
+        client, _ = p.open()
+        client.write(b"to be acknowledged", p.now)
+        p.a.touch(client)
+        p.run(lambda: not client.unacknowledged, 10)
+        assert Timer.LOSS in client.core.timers.running
+        due = p.now
+        while Timer.LOSS in client.core.timers.running:
+            sooner, due = due, p.a.poll_timeout()
+            assert due > sooner
+            p.a.handle_timeout(due)
+            assert p.a.poll_transmit(due) is None
 
 
 class TestTrace:

@@ -80,17 +80,14 @@ class MaxFilter:
 class Aggregation:
     """Bytes acknowledged in excess of the bandwidth, because they come together (ccwg-bbr section 5.5.9)."""
 
-    __slots__ = ("_acknowledged", "_filter", "_start")
+    __slots__ = ("_acknowledged", "_filter", "_start", "excess")
 
     def __init__(self, now: int) -> None:
+        self.excess = 0.0
+        """Largest excess of the last rounds, bytes."""
         self._start = now
         self._acknowledged = 0
         self._filter = MaxFilter()
-
-    @property
-    def excess(self) -> int:
-        """Largest excess of the last rounds, bytes."""
-        return int(self._filter.maximum)
 
     def add(self, size: int, bandwidth: float, now: int, round_number: int) -> None:
         """``size`` bytes were acknowledged at ``now``."""
@@ -99,6 +96,7 @@ class Aggregation:
             self._start, self._acknowledged, expected = now, 0, 0.0
         self._acknowledged += size
         self._filter.add(self._acknowledged - expected, round_number)
+        self.excess = self._filter.maximum
 
 
 class BBR(CongestionController):
@@ -135,7 +133,6 @@ class BBR(CongestionController):
         """The phase, for traces."""
         return self._phase.value
 
-    @property
     def _gain(self) -> float:
         phase = self._phase
         if phase is _PROBE_BANDWIDTH:
@@ -149,7 +146,7 @@ class BBR(CongestionController):
         bandwidth = self._bandwidth.maximum
         if not bandwidth:
             return STARTUP_GAIN * self._window * SECOND / max(smoothed_rtt, MILLISECOND)
-        return self._gain * bandwidth * PACING_MARGIN
+        return self._gain() * bandwidth * PACING_MARGIN
 
     def _product(self) -> float:
         """Bandwidth times least round trip, bytes."""
