@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["recvmmsg", "sendmmsg", "sendto"]
+__all__ = ["recvmmsg", "sendmmsg"]
 
 if platform.machine().startswith(("alpha", "mips", "parisc", "sparc")):  # pragma: no cover - exotic machines
     raise ImportError(f"rawproto.link does not know the socket numbers of {platform.machine()}")
@@ -115,16 +115,6 @@ _recvmsg.restype = ctypes.c_ssize_t
 _recvmmsg = _libc.recvmmsg
 _recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
 _recvmmsg.restype = ctypes.c_int
-_sendto = _libc.sendto
-_sendto.argtypes = (
-    ctypes.c_int,
-    ctypes.c_char_p,
-    ctypes.c_size_t,
-    ctypes.c_int,
-    ctypes.c_char_p,
-    ctypes.c_uint,
-)
-_sendto.restype = ctypes.c_ssize_t
 
 
 def sendmmsg(fd: int, table: int, count: int, flags: int) -> int:
@@ -136,17 +126,6 @@ def sendmmsg(fd: int, table: int, count: int, flags: int) -> int:
         number = ctypes.get_errno()
         if number == errno.ENOSYS:
             return _one(_sendmsg, fd, table, flags)
-        if number != errno.EINTR:
-            return -number
-
-
-def sendto(fd: int, data: bytes, flags: int, sockaddr: bytes) -> int:
-    """Bytes of ``data`` that the kernel took, all of them, (sendto, section 2 of the manual), or the negated errno."""
-    while True:
-        taken: int = _sendto(fd, data, len(data), flags, sockaddr, len(sockaddr))
-        if taken >= 0:
-            return taken
-        number = ctypes.get_errno()
         if number != errno.EINTR:
             return -number
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from rawproto.errors import ClosedError, OpError
 from rawproto.link.base import NOTED
-from rawproto.link.linux import sendmmsg, sendto
+from rawproto.link.linux import sendmmsg
 from rawproto.link.tables import MAX_MESSAGES, SendTable
 from rawproto.wire.batch import Batch
 
@@ -58,8 +58,6 @@ class Sender:
     def send(self, batch: Batch, sockaddr: bytes, destination: Any) -> int:
         """Send ``batch`` to ``sockaddr`` and return how many datagrams are settled (taken or refused)."""
         self._destination = destination
-        if batch.data is not None and self._send_one(batch.data, sockaddr):
-            return 1
         count = len(batch)
         batch = contiguous(batch)
         if count <= MAX_MESSAGES:
@@ -74,14 +72,6 @@ class Sender:
                     break
         self._stats.send_refused += count - settled
         return settled
-
-    def _send_one(self, data: bytes, sockaddr: bytes) -> bool:
-        """Send one datagram without a table; false, and nothing done, where the kernel has a word to say about it."""
-        if sendto(self._fd, data, socket.MSG_DONTWAIT, sockaddr) < 0:
-            return False
-        self._stats.sent += 1
-        self._stats.sent_bytes += len(data)
-        return True
 
     def close(self) -> None:
         """Refuse all further calls."""

@@ -63,6 +63,14 @@ class AddressCodec:
             self._encoded[address] = packed
         return packed
 
+    def to_tuple(self, packed: bytes) -> tuple[Any, ...]:
+        """The sockaddr ``packed`` as the socket module wants it: (text, port) or (text, port, flow, scope)."""
+        ip = packed[_IP_AT[self.version]]
+        port = int.from_bytes(packed[2:4], "big")
+        if self.version == 4:
+            return socket.inet_ntop(socket.AF_INET, ip), port
+        return socket.inet_ntop(socket.AF_INET6, ip), port, 0, int.from_bytes(packed[24:28], sys.byteorder)
+
     def decode(self, packed: bytes) -> Any:
         """The address in the sockaddr ``packed``; equal bytes give the same object."""
         address = self._decoded.get(packed)

@@ -77,6 +77,7 @@ class SocketLink(Link):
         self._ecn = 0
         self._last_destination: Any = None
         self._last_sockaddr = b""
+        self._last_name: tuple[Any, ...] = ()
         self._used = 0
         # Datagrams to take in one call; the table may have room for more.
         self._at_once = MAX_MESSAGES
@@ -105,8 +106,22 @@ class SocketLink(Link):
         destination = transmit.destination
         if destination is not self._last_destination:
             self._last_sockaddr = self._codec.encode(destination)
+            self._last_name = self._codec.to_tuple(self._last_sockaddr)
             self._last_destination = destination
-        return self._sender.send(transmit.batch, self._last_sockaddr, destination)
+        batch = transmit.batch
+        if batch.data is not None and self._send_one(batch.data):
+            return 1
+        return self._sender.send(batch, self._last_sockaddr, destination)
+
+    def _send_one(self, data: bytes) -> bool:
+        """Send one datagram without a table; false, and nothing done, where the kernel has a word to say about it."""
+        try:
+            self._sock.sendto(data, socket.MSG_DONTWAIT, self._last_name)
+        except OSError:
+            return False
+        self._stats.sent += 1
+        self._stats.sent_bytes += len(data)
+        return True
 
     def send_each(self, batch: Batch, destinations: Sequence[Any]) -> int:
         """See :meth:`Link.send_each`; what goes back where it came from costs no address objects."""

@@ -120,6 +120,8 @@ class Poller:
         return found
 
     def _found(self, ready: list[tuple[int, int]]) -> int:
+        if len(ready) == 1 and ready[0][0] != self._wakefd:  # the usual case
+            return ready[0][1]
         found = 0
         for fd, events in ready:
             if fd == self._wakefd:
