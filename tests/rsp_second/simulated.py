@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from rawproto import IP, Simulation, UDPAddr
+from rawproto import IP, IPAddr, Simulation, UDPAddr
 from rawproto.protocol import DatagramProtocol
 from rawproto.rsp import Endpoint, RSPConfig
 
@@ -19,14 +19,14 @@ PORT, OTHER = 4433, 50_000
 
 
 class Second(DatagramProtocol):
-    """A host of the second implementation under rawproto's contract."""
+    """A host of the second implementation under rawproto's contract, inside UDP or (UDP port 0) on IP itself."""
 
     def __init__(self, host: Host) -> None:
         super().__init__()
         self.host = host
 
     def datagram_received(self, data: bytes, source: Any, now: int) -> None:
-        self.host.on_datagram(data, (str(source.ip), source.port), now)
+        self.host.on_datagram(data, (str(source.ip), getattr(source, "port", 0)), now)
 
     def handle_timeout(self, now: int) -> None:
         self.host.on_time(now)
@@ -36,7 +36,7 @@ class Second(DatagramProtocol):
 
     def poll_transmit(self, now: int) -> Any:
         for data, (ip, port) in self.host.poll(now):
-            self.send(data, UDPAddr(IP(ip), port))
+            self.send(data, UDPAddr(IP(ip), port) if port else IPAddr(IP(ip)))
         return super().poll_transmit(now)
 
 
@@ -107,6 +107,7 @@ class Pair:
         config: RSPConfig | None = None,
         words: Any = None,
         checks: bool = True,
+        udp: bool = True,
         **settings: Any,
     ) -> None:
         self.simulation = Simulation(seed, checks=checks)
@@ -114,17 +115,19 @@ class Pair:
         self.link = self.simulation.link(a, b, **{"delay": "10ms", **(words or {})})
         self.second_dials = second_dials
         mine, theirs = (OTHER, PORT) if second_dials else (PORT, OTHER)
-        self.second = a.run(Second(Host(mine, seed, **settings)), address=UDPAddr(a.ip4, mine))
+        self.second = a.run(
+            Second(Host(mine, seed, **settings)), address=UDPAddr(a.ip4, mine) if udp else None
+        )
         entropy = self.simulation.entropy("theirs")
         endpoint = Endpoint(
             config,
             entropy=entropy,
-            max_datagram=1472,
-            overhead=28,
-            carrier_checks=True,
+            max_datagram=1472 if udp else 1480,
+            overhead=28 if udp else 20,
+            carrier_checks=udp,
             now=self.simulation.now,
         )
-        self.theirs = b.run(endpoint, address=UDPAddr(b.ip4, theirs))
+        self.theirs = b.run(endpoint, address=UDPAddr(b.ip4, theirs) if udp else None)
         self.dialer = End(self.second if second_dials else self.theirs)
         self.server = End(self.theirs if second_dials else self.second)
         self.listener: Any = None
@@ -136,8 +139,10 @@ class Pair:
             self.second.protocol.host.listening = True
 
     def dial(self) -> None:
+        peer = self.theirs.address
+
         def second(protocol: Second, now: int) -> Any:
-            return protocol.host.dial((str(self.theirs.address.ip), PORT), PORT, now)
+            return protocol.host.dial((str(peer.ip), getattr(peer, "port", 0)), PORT, now)
 
         def theirs(endpoint: Endpoint, now: int) -> Any:
             return endpoint.connect(self.second.address, PORT, local_port=OTHER, now=now)
@@ -153,9 +158,9 @@ class Pair:
         self.dialer.step()
         self.server.step()
 
-    def run(self, until: Callable[[], bool], seconds: float = 600) -> None:
+    def run(self, until: Callable[[], bool], seconds: float = 600, every: str = "5ms") -> None:
         """Let both applications work, each few milliseconds, until something is true."""
-        self.simulation.every("5ms", self.step, until=until)
+        self.simulation.every(every, self.step, until=until)
         assert self.simulation.run(until, deadline=seconds), self.simulation.how_to_replay()
 
     def connect(self) -> None:

@@ -135,7 +135,7 @@ def test_the_server_speaks_first(second_dials: bool) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("integrity", ["crc32", "none"])
+@pytest.mark.parametrize("integrity", ["crc32", "xxh3", "none"])
 @pytest.mark.parametrize("features", [1 | 2, 2])
 def test_checks(second_dials: bool, integrity: str, features: int) -> None:
     with meet(second_dials, RSPConfig(integrity=integrity), features=features) as both:
@@ -143,7 +143,7 @@ def test_checks(second_dials: bool, integrity: str, features: int) -> None:
         assert both.beside(both.theirs.read_exactly, 5) == b"hello"
         both.beside(both.theirs.write, b"you too")
         both.until(lambda: both.got == b"you too")
-        assert both.second.crc is (integrity == "crc32" or features == 2)
+        assert both.second.crc is (integrity != "none" or features == 2)
 
 
 @BOTH

@@ -43,13 +43,21 @@ def test_a_bad_network_costs_no_byte(second_dials: bool, share: float, seed: int
 
 
 @BOTH
-@pytest.mark.parametrize("ours", ["crc32", "none"])
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_on_ip_itself(second_dials: bool, share: float) -> None:
+    pair = Pair(12, second_dials=second_dials, udp=False, words={"loss": share, "corrupt": share})
+    exchange(pair, 100_000, 100_000)
+    assert (pair.dialer if second_dials else pair.server).conn.crc
+
+
+@BOTH
+@pytest.mark.parametrize("ours", ["crc32", "xxh3", "none"])
 @pytest.mark.parametrize("features", [WANT_CRC, WANT_CRC | WANT_NONE])
 def test_the_stronger_wish_for_a_check_is_used(second_dials: bool, ours: str, features: int) -> None:
     pair = Pair(3, second_dials=second_dials, config=RSPConfig(integrity=ours), features=features)
     exchange(pair, 5000, 5000)
     mine = pair.dialer if second_dials else pair.server
-    assert mine.conn.crc is (ours == "crc32" or features == WANT_CRC)
+    assert mine.conn.crc is (ours != "none" or features == WANT_CRC)
 
 
 @BOTH
@@ -139,6 +147,6 @@ def test_a_silent_peer_is_given_up(second_dials: bool) -> None:
     pair.run(lambda: pair.dialer.second or pair.dialer.conn.established)
     pair.link.down()
     pair.dialer.sends = b"is anybody there?"
-    pair.run(lambda: pair.dialer.over, seconds=120)
+    pair.run(lambda: pair.dialer.over, seconds=120, every="100ms")
     assert pair.dialer.error is not None
     assert pair.server.error is None

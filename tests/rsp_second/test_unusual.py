@@ -52,8 +52,9 @@ def test_two_that_dial_each_other_get_one_connection(seed: int, apart: float) ->
 
 
 @BOTH
-def test_a_second_that_lost_its_memory_answers_with_unknown(second_dials: bool) -> None:
-    pair = talking(1, second_dials)
+@pytest.mark.parametrize("udp", [True, False])
+def test_a_second_that_lost_its_memory_answers_with_unknown(second_dials: bool, udp: bool) -> None:
+    pair = talking(1, second_dials, udp=udp)
     second, theirs = sides(pair)
     pair.second.protocol.host.connections.clear()
     theirs.sends += b"more"
@@ -63,14 +64,16 @@ def test_a_second_that_lost_its_memory_answers_with_unknown(second_dials: bool) 
 
 
 @BOTH
-def test_a_first_that_lost_its_memory_answers_with_unknown(second_dials: bool) -> None:
-    pair = talking(2, second_dials)
+@pytest.mark.parametrize("udp", [True, False])
+def test_a_first_that_lost_its_memory_answers_with_unknown(second_dials: bool, udp: bool) -> None:
+    pair = talking(2, second_dials, udp=udp)
     second, theirs = sides(pair)
     address = pair.theirs.address
     pair.theirs.host.stop(pair.theirs)
-    fresh = Pair(3, second_dials=second_dials).theirs.protocol
+    port = PORT if second_dials else OTHER
+    fresh = Pair(3, second_dials=second_dials, udp=udp).theirs.protocol
     pair.theirs = pair.theirs.host.run(fresh, address=address)
-    pair.theirs.do(lambda endpoint, now: endpoint.listen(address.port, now=now))
+    pair.theirs.do(lambda endpoint, now: endpoint.listen(port, now=now))
     theirs.conn = None
     second.sends += b"more"
     pair.run(lambda: second.over, seconds=5)
@@ -197,7 +200,11 @@ def test_an_ack_cut_off_before_its_data_is_malformed(second_dials: bool) -> None
 
 
 @BOTH
-def test_keepalive_finds_the_peer_alive(second_dials: bool) -> None:
+def test_keepalive_finds_the_peer_alive_or_dead(second_dials: bool) -> None:
     pair = talking(10, second_dials, config=RSPConfig(keepalive=5.0))
-    pair.simulation.run(deadline="1h")
-    assert pair.dialer.error is pair.server.error is None
+    second, theirs = sides(pair)
+    pair.simulation.run(deadline="10min")
+    assert second.error is theirs.error is None
+    pair.link.down()
+    pair.run(lambda: theirs.over, seconds=100, every="1s")
+    assert isinstance(theirs.error, TimeoutError)
