@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rawproto.wire.codec_pack import PackWriter
-from rawproto.wire.field import Checksum, FieldInfo
+from rawproto.wire.field import Checksum, FieldInfo, Spec
 
 __all__ = ["SumWriter"]
 
@@ -60,8 +60,8 @@ class SumWriter(PackWriter):
                 unit = 1
                 if part.options is not None:
                     unit = part.options.pad
-                elif part.element is not None:
-                    unit = (getattr(part.element, "width", 8) or 8) // 8
+                elif isinstance(part.element, Spec):
+                    unit = (part.element.width or 8) // 8
                 even = unit % 2 == 0
             else:
                 even = sum(run.size for run in part) % 2 == 0

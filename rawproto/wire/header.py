@@ -245,7 +245,7 @@ class Header(metaclass=HeaderMeta):
         return _export("strategies", "strategy")(cls)
 
     @classmethod
-    def filter(cls, **fields: Any) -> Any:
+    def filter(cls, /, **fields: Any) -> Any:
         """A classic BPF program that accepts packets whose fields have the values given."""
         return _export("filters", "compile_filter")(cls, fields)
 

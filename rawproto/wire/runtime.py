@@ -107,18 +107,18 @@ def to_bytes(value: Any, size: int, header: str, name: str) -> bytes:
 
 def to_tuple(value: Iterable[Any], info: FieldInfo, header: str) -> tuple[Any, ...]:
     """The elements of a list field as they are read back."""
-    element = info.element
+    element: Any = info.element
     try:
         items = tuple(value)
     except TypeError:
         raise EncodeError(f"{value!r} is no sequence", header, info.name) from None
-    kind = getattr(element, "kind", "header")
+    kind = "header" if isinstance(info.element, type) else element.kind
     if kind in ("ip4", "ip6"):
         return tuple(to_ip(item, 4 if kind == "ip4" else 16, header, info.name) for item in items)
     if kind == "header":
         for item in items:
-            if not isinstance(item, element):  # type: ignore[arg-type]
-                raise EncodeError(f"{item!r} is no {element.__name__}", header, info.name)  # type: ignore[union-attr]
+            if not isinstance(item, element):
+                raise EncodeError(f"{item!r} is no {element.__name__}", header, info.name)
     return items
 
 
@@ -215,7 +215,7 @@ def retry(
 def list_encoder(info: FieldInfo) -> Callable[[Iterable[Any]], bytes]:
     """Elements to bytes."""
     element: Any = info.element
-    if not hasattr(element, "kind") or element.kind in ("ip4", "ip6"):
+    if isinstance(info.element, type) or element.kind in ("ip4", "ip6"):
         return lambda items: b"".join(map(bytes, items))
     if element.kind == "bytes":
         size = element.width // 8
@@ -238,7 +238,7 @@ def list_encoder(info: FieldInfo) -> Callable[[Iterable[Any]], bytes]:
 def list_decoder(info: FieldInfo, header: str) -> Callable[[bytes, int, int, int], tuple[Any, ...]]:
     """``(buffer, position, end, start of the header)`` to elements."""
     element: Any = info.element
-    if not hasattr(element, "kind"):
+    if isinstance(info.element, type):
         return _header_list(info, header)
     size = element.width // 8
     make = _element_maker(element)

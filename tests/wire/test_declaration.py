@@ -6,6 +6,7 @@ import pickle
 from typing import Annotated, Any
 
 import pytest
+from hypothesis import find
 
 from rawproto import DeclarationError, DecodeError, EncodeError
 from rawproto.wire import (
@@ -326,6 +327,29 @@ def test_lists_of_headers() -> None:
     assert parsed.blocks == (Block(1, 2), Block(3, 4))
     with pytest.raises(EncodeError):
         Sack(blocks=(b"x",))
+
+
+def test_fields_of_listed_headers_may_have_any_name() -> None:
+    """Also those by which a field type itself is described: a class has them as attributes, too."""
+
+    class Odd(Header):
+        kind: u16
+        width: u8
+        byteorder: u8
+        cls: u16
+
+    class Listing(Header, protocol=254):
+        check: Annotated[int | None, checksum16] = None
+        odd: Annotated[tuple[Odd, ...], list_of(Odd)] = ()
+
+    listing = Listing(odd=[Odd(1, 2, 3, 4), Odd(5, 6, 7, 8)])
+    assert checksum(bytes(listing)) == 0
+    assert Listing.parse(bytes(listing))[0].odd == listing.odd
+    find(Listing.strategy(), lambda header: len(header.odd) == 2)
+    assert "Odd" in Listing.wireshark_lua()
+    assert Odd.filter(cls=4, kind=1).run(bytes(Odd(1, 2, 3, 4)))
+    with pytest.raises(EncodeError, match="is no Odd"):
+        Listing(odd=[7])
 
 
 def test_subclasses_add_fields_and_fix_values() -> None:

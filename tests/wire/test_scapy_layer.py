@@ -93,6 +93,23 @@ def test_a_value_that_was_given_is_sent_as_it_is():
     assert bytes(Layered.to_scapy()(magic=1))[:1] == b"\x01"
 
 
+class Entry(Header):
+    kind: u8
+    value: u32
+
+
+class Listing(Header, protocol=242):
+    kind: u8
+    entries: Annotated[tuple, list_of(Entry)] = ()
+
+
+def test_a_list_of_headers_is_bytes_that_need_not_be_right():
+    layer = Listing.to_scapy()
+    right = bytes(Entry(kind=1, value=2)) * 2
+    assert bytes(layer(kind=7, entries=right)) == bytes(Listing(kind=7, entries=[Entry(1, 2)] * 2))
+    assert bytes(layer(kind=7, entries=right[:-1])) == b"\x07" + right[:-1]
+
+
 def wire_number(info, value):
     return int(value) // info.scale
 

@@ -148,7 +148,7 @@ def _list(info: FieldInfo | Spec, text: str, place: str) -> tuple[Any, ...]:
     """Elements joined by ``+``; those that are headers have their fields joined by ``-``."""
     element: Any = info.element
     parts = [part for part in text.split("+") if part]
-    if hasattr(element, "kind"):
+    if not isinstance(info.element, type):
         return tuple(value_of(element, part, place) for part in parts)
     return tuple(_element(element, part, place) for part in parts)
 

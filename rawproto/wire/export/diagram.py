@@ -52,7 +52,8 @@ def diagram(header: type[Header]) -> str:
 
 def _labels(fields: tuple[FieldInfo, ...]) -> list[str]:
     """The field's name where its widest cell holds it, else a letter that the legend explains."""
-    letters = iter(string.ascii_uppercase + string.ascii_lowercase)
+    names = {info.name for info in fields}
+    letters = (letter for letter in string.ascii_letters.swapcase() if letter not in names)
     labels = []
     for info in fields:
         width = min(info.width or _ROW, _ROW)

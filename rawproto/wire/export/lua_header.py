@@ -326,7 +326,7 @@ class _Body:
             field = self._fields.plain(self._group, self._owner, info, info)
             return [f"if size > 0 then tree:add({field}, b(at, size)) end"]
         element: Any = info.element
-        if hasattr(element, "kind"):
+        if not isinstance(info.element, type):
             return self._plain_list(info, element)
         call = self._functions.header(element, inner)
         return [

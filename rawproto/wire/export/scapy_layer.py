@@ -143,13 +143,13 @@ def _holder(header: type[Header], info: FieldInfo) -> FieldInfo | None:
 def _post_build(packet: Any, built: bytes, payload: bytes) -> bytes:
     """The layer's bytes, its derived fields computed by the declaration's own codec."""
     header: type[Header] = packet.header
-    values = {info.name: _value(info, packet.getfieldval(info.name)) for info in header.fields}
     try:
+        values = {info.name: _value(info, packet.getfieldval(info.name)) for info in header.fields}
         made = header(**values)
         addresses = _addresses(packet)
         total = None if addresses is None else int.from_bytes(addresses, "big")
         return made._encode(payload, _next_number(packet), total)
-    except EncodeError:
+    except (DecodeError, EncodeError):
         # What the declaration refuses scapy still sends, without computing: it is a tool for wrong packets, too.
         return built + payload
 
@@ -165,7 +165,7 @@ def _value(info: FieldInfo, value: Any) -> Any:
 
 def _list_value(info: FieldInfo, data: bytes) -> Any:
     element: Any = info.element
-    if not hasattr(element, "kind"):
+    if isinstance(info.element, type):
         items = []
         while data:
             item, data = element.parse(data)

@@ -91,7 +91,7 @@ def _variable(header: type[Header], info: FieldInfo) -> SearchStrategy[Any]:
     if info.kind == "options" and info.options is not None:
         return _options(info.options, room)
     element: Any = info.element
-    if hasattr(element, "kind"):
+    if not isinstance(info.element, type):
         size = element.width // 8
         return st.lists(_element(element), max_size=room // size).map(tuple)
     return st.lists(strategy(element), max_size=max(1, room // max(element.size, 1))).map(tuple)
