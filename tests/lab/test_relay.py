@@ -14,6 +14,7 @@ import pytest
 
 from rawproto import ConfigError, Lab, LabError
 from rawproto.wire import PcapngReader
+from tests.lab.waiting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,13 +59,6 @@ class Wire:
     def __exit__(self, *_: object) -> None:
         self.near.close()
         self.far.close()
-
-
-def counted(link: Any, toward: Host, **wanted: int) -> Any:
-    """The counters of a direction, once they have come to what is wanted: a packet comes a little after it is sent."""
-    while any(getattr(stats := link.stats(toward=toward), name) < value for name, value in wanted.items()):
-        time.sleep(0.001)
-    return stats
 
 
 @pytest.fixture

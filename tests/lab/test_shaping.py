@@ -10,6 +10,7 @@ import pytest
 
 from rawproto import Lab, LabError
 from rawproto.lab import qdisc
+from tests.lab.waiting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +94,7 @@ def test_a_queue_has_room_for_what_was_asked(
     wire = ends()
     wire.send(20)
     assert wire.receive(1) == [0]
-    stats = link.stats(toward=b)
+    stats = counted(link, b, waiting=5, queue_dropped=14)
     assert (stats.waiting, stats.queue_dropped, stats.blackholed) == (5, 14, 0)
     assert link.decisions(b).fates == b""
 
@@ -106,6 +107,7 @@ def test_a_direction_goes_down_and_up(lab: Lab, pair: tuple[Host, Host], ends: A
     assert wire.receive(1) == [0]
     link.down(toward=b)
     wire.send(3)
+    counted(link, b, blackholed=3)
     link.up(toward=b)
     wire.send(1)
     assert wire.receive(1) == [4]
@@ -122,6 +124,7 @@ def test_the_relay_takes_over_with_all_that_waits(
     wire = ends()
     wire.send(20)
     assert wire.receive(1) == [0]
+    counted(link, b, waiting=5, queue_dropped=14)
     rule = link.drop(nth=1, when=lambda packet: packet.payload[8] == 20, toward=b)
     assert link.means == "relay"
     assert wire.receive(5) == [1, 2, 3, 4, 5]
