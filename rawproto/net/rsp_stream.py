@@ -131,7 +131,7 @@ class RSPStream(Stream):
         """See :meth:`Stream.try_write`."""
         driver, core = self._driver, self._core
         with driver.lock:
-            if self.over():
+            if self._shared.closed or driver.broken is not None:
                 self._raise()
             now = time.monotonic_ns()
             count = core.write(data, now)

@@ -9,6 +9,7 @@ from rawproto.rsp import checks
 from rawproto.rsp.ack_packet import MAX_ACK_RANGES, encode_ack
 from rawproto.rsp.acks import MAX_ACK_DELAY
 from rawproto.rsp.header import ACK_HEADER_SIZE, DATA_HEADER_SIZE, Data, Kind, RSPFlags
+from rawproto.rsp.rtt import GRANULARITY
 from rawproto.rsp.sent import CARRIES_FIN, CARRIES_MTU_PROBE, CARRIES_PROBE, CARRIES_STREAM
 from rawproto.rsp.state import State
 from rawproto.rsp.timers import Timer
@@ -22,7 +23,8 @@ __all__ = ["Outbound"]
 
 _FIN, _CARRIES_DATA = int(RSPFlags.FIN), int(RSPFlags.CARRIES_DATA)
 _SYN_SENT = State.SYN_SENT  # see arrivals.py
-_PACE, _IDLE, _PERSIST = Timer.PACE, Timer.IDLE, Timer.PERSIST
+_PACE, _IDLE, _PERSIST, _LOSS = Timer.PACE, Timer.IDLE, Timer.PERSIST, Timer.LOSS
+_BEFORE_ANY_PROBE = MAX_ACK_DELAY + GRANULARITY
 _MORE_FOR_RANGES = DATA_HEADER_SIZE - ACK_HEADER_SIZE
 OVERRIDE_AFTER = 5
 """Probes of the window before it is filled even with a little: a second or so (RFC 9293 section 3.8.6.2.1)."""
@@ -116,7 +118,9 @@ class Outbound:
                 core.timers.set(_IDLE, now + int(core.config.idle_timeout * SECOND))
         if _PERSIST in core.timers.running:
             core.timers.stop(_PERSIST)
-        self._inbound.set_loss_timer()
+        # Of what goes out now nothing is due before an acknowledgement may be: a timer that runs out by then will do.
+        if core.timers.running.get(_LOSS, now + _BEFORE_ANY_PROBE) >= now + _BEFORE_ANY_PROBE:
+            self._inbound.set_loss_timer()
 
     def _wait_for_room(self, now: int) -> None:
         """Nothing may go out now: arm the timer of what holds it back."""
@@ -184,7 +188,7 @@ class Outbound:
         limit = sender.size - ACK_HEADER_SIZE - 8 * MAX_ACK_RANGES
         if not 0 < size <= limit or stream.end > sender.peer_window or stream.lost.starts or core.probes_due:
             return None
-        if core.recovery.allowance(now) < size:
+        if not core.recovery.lets(size, now):
             return None
         start, stop = stream.next, stream.end
         before = core.recovery.sent.packets_in_flight

@@ -25,12 +25,13 @@ MAX_LATENESS = 20 * MILLISECOND
 class Pacer:
     """Token bucket in bytes."""
 
-    __slots__ = ("_at", "_due", "_rate", "_tokens")
+    __slots__ = ("_at", "_due", "_rate", "tokens")
 
     def __init__(self, now: int) -> None:
         self._at = now
         self._due: int | None = None
-        self._tokens = float("inf")
+        self.tokens = float("inf")
+        """Bytes that may go now at least, before any that time has brought since they were counted."""
         self._rate = 0.0
 
     def allowance(self, now: int, rate: float, max_datagram: int) -> int:
@@ -39,18 +40,18 @@ class Pacer:
         if self._due is not None and now > self._due:
             burst += rate * min(now - self._due, MAX_LATENESS) / SECOND
             self._due = None
-        self._tokens = min(burst, self._tokens + self._rate * (now - self._at) / SECOND)
+        self.tokens = min(burst, self.tokens + self._rate * (now - self._at) / SECOND)
         self._at = now
         self._rate = rate
-        return int(self._tokens)
+        return int(self.tokens)
 
     def sent(self, size: int) -> None:
         """``size`` bytes went out; the bucket may go into debt by less than one batch."""
-        self._tokens -= size
+        self.tokens -= size
 
     def next_time(self, now: int, size: int) -> int:
         """When ``size`` bytes will be allowed, in nanoseconds."""
-        missing = size - self._tokens
+        missing = size - self.tokens
         if missing <= 0:
             return now
         self._due = now + int(missing * SECOND / max(self._rate, 1.0)) + 1

@@ -89,6 +89,12 @@ class Recovery:
         rate = self.controller.pacing_rate(self.rtt.smoothed)
         return min(room, self.pacer.allowance(now, rate, self.controller.max_datagram))
 
+    def lets(self, size: int, now: int) -> bool:
+        """Whether ``size`` bytes, less than a packet's, may go now: :meth:`allowance`, asked only if need be."""
+        if size <= self.pacer.tokens:
+            return size <= self.controller.window - self.sent.bytes_in_flight
+        return size <= self.allowance(now)
+
     def window_room(self) -> int:
         """Payload bytes that the congestion window alone would let go."""
         return self.controller.window - self.sent.bytes_in_flight

@@ -255,8 +255,9 @@ class BBR(CongestionController):
         if window > self._ceiling:
             window = int(self._ceiling)
         least = PROBE_RTT_DATAGRAMS * self.max_datagram
-        self._window = window if window > least else least
-        self._show_window()
+        self._window = self.window = window if window > least else least
+        if self._phase is _PROBE_RTT:
+            self._show_window()
 
     def _show_window(self) -> None:
         """Bring :attr:`window`, which is read far more often than it changes, up to date."""
