@@ -114,7 +114,7 @@ class BetweenLink(LabLink):
         try:
             self._shaper = Shaper(a_inner, b_inner, self._mtu, self._specs)
             self.means = "tbf"
-        except OSError:
+        except (OSError, LabError):
             pass  # a kernel without it: the relay does the same
 
     def _refuse(self) -> NoReturn:

@@ -132,7 +132,8 @@ class Lab:
 
         Raises:
             ConfigError: an unknown impairment, or a value out of range.
-            LabError: ``relay=False``, and the kernel alone cannot do what is asked.
+            LabError: ``relay=False``, and the kernel alone cannot do what is asked; or it refuses
+                the MTU or an address.
         """
         if self._closed:
             raise LabError(f"{self.name} is closed")

@@ -7,10 +7,12 @@ relay's: see docs/design.md for what netem and nft would do instead.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from functools import partial
 
+from rawproto.errors import LabError
 from rawproto.lab import qdisc, wiring
 from rawproto.lab.counters import DirectionStats
 from rawproto.lab.faults import BACKWARD, FORWARD
@@ -45,7 +47,8 @@ class Shaper:
         specs: what is asked, by direction.
 
     Raises:
-        OSError: this kernel has no token bucket; then nothing was changed.
+        OSError: this kernel has no token bucket; then there is no bucket and no bridge.
+        LabError: likewise, it makes no bridge.
     """
 
     def __init__(self, a: Port, b: Port, mtu: int, specs: dict[str, Impairments]) -> None:
@@ -57,11 +60,16 @@ class Shaper:
         self._counted = dict.fromkeys(specs, 0)
         self._blackholed = dict.fromkeys(specs, 0)
         self._own = dict.fromkeys(specs, (0, 0))
-        for direction, spec in specs.items():
-            self._shape(direction, spec)
-        wiring.add_bridge(self._namespace, BRIDGE)
-        for inner in (a, b):
-            wiring.enslave(inner, BRIDGE)
+        try:
+            for direction, spec in specs.items():
+                self._shape(direction, spec)
+            wiring.add_bridge(self._namespace, BRIDGE)
+            for inner in (a, b):
+                wiring.enslave(inner, BRIDGE)
+        except (OSError, LabError):
+            wiring.remove(Port(self._namespace, BRIDGE, ""))
+            self._clear()
+            raise
 
     def set(self, direction: str, spec: Impairments) -> None:
         """Change one direction; what waits in its queue stays."""
@@ -113,6 +121,11 @@ class Shaper:
             time.sleep(0.001)
         wiring.remove(Port(self._namespace, BRIDGE, ""))
         stats = {direction: dataclasses.replace(self.stats(direction), waiting=0) for direction in self._out}
-        for port in self._out.values():
-            self._namespace.run(partial(qdisc.clear, port.name))
+        self._clear()
         return stats
+
+    def _clear(self) -> None:
+        """Take the buckets away, those that are there."""
+        for port in self._out.values():
+            with contextlib.suppress(OSError):
+                self._namespace.run(partial(qdisc.clear, port.name))

@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import fcntl
 import ipaddress
+import os
 import socket
 import struct
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from rawproto.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from rawproto.lab.netns import Namespace
 
@@ -78,11 +79,18 @@ class Port:
     addresses: tuple[Interface, ...] = ()
 
 
-def _netlink() -> Any:
+@contextlib.contextmanager
+def _netlink(purpose: str) -> Iterator[Any]:
+    """Talk to the kernel in the calling thread's network namespace; what it refuses is told with the purpose."""
     # Loading pyroute2 takes a fifth of a second, so it waits for the first lab.
     from pyroute2 import IPRoute
+    from pyroute2.netlink.exceptions import NetlinkError
 
-    return IPRoute()
+    with IPRoute() as ip:
+        try:
+            yield ip
+        except NetlinkError as error:
+            raise LabError(f"the kernel does not {purpose}: {os.strerror(error.code)}") from error
 
 
 def _index(ip: Any, name: str) -> int:
@@ -96,7 +104,7 @@ def loopback_up(namespace: Namespace) -> None:
     """Bring the loopback interface up, with its 127.0.0.1 and ::1."""
 
     def work() -> None:
-        with _netlink() as ip:
+        with _netlink(f"bring up lo of {namespace.name}") as ip:
             ip.link("set", index=_index(ip, "lo"), state="up")
 
     namespace.run(work)
@@ -106,7 +114,7 @@ def connect(one: Port, other: Port, mtu: int) -> None:
     """Make a veth pair between two namespaces; both ends are still down."""
 
     def work() -> None:
-        with _netlink() as ip:
+        with _netlink(f"make a cable with an MTU of {mtu} bytes") as ip:
             ip.link(
                 "add",
                 ifname=one.name,
@@ -136,7 +144,7 @@ def configure(port: Port, *, offloads: bool) -> None:
     def work() -> None:
         if not offloads:
             _offloads_off(port.name)
-        with _netlink() as ip:
+        with _netlink(f"bring up {port.name} of {port.namespace.name}") as ip:
             index = _index(ip, port.name)
             no_link_local = ["IFLA_INET6_ADDR_GEN_MODE", IN6_ADDR_GEN_MODE_NONE]
             ip.link(
@@ -168,7 +176,7 @@ def add_bridge(namespace: Namespace, name: str) -> None:
     """Make a bridge that learns and forwards at once, without spanning tree or packets of its own."""
 
     def work() -> None:
-        with _netlink() as ip:
+        with _netlink(f"make a bridge in {namespace.name}") as ip:
             ip.link(
                 "add", ifname=name, kind="bridge", br_stp_state=0, br_forward_delay=0, br_mcast_snooping=0
             )
@@ -184,7 +192,7 @@ def enslave(port: Port, bridge: str) -> None:
     """Make an interface a port of a bridge."""
 
     def work() -> None:
-        with _netlink() as ip:
+        with _netlink(f"put {port.name} of {port.namespace.name} into a bridge") as ip:
             ip.link("set", index=_index(ip, port.name), master=_index(ip, bridge))
 
     port.namespace.run(work)
@@ -194,7 +202,7 @@ def set_up(port: Port, up: bool) -> None:
     """Bring an interface up or down."""
 
     def work() -> None:
-        with _netlink() as ip:
+        with _netlink(f"set {port.name} of {port.namespace.name} {'up' if up else 'down'}") as ip:
             ip.link("set", index=_index(ip, port.name), state="up" if up else "down")
 
     port.namespace.run(work)
@@ -204,7 +212,7 @@ def restore(port: Port) -> None:
     """Give an interface the IPv6 addresses again that the kernel took from it when it went down."""
 
     def work() -> None:
-        with _netlink() as ip:
+        with _netlink(f"give {port.name} of {port.namespace.name} its addresses") as ip:
             _add_addresses(ip, _index(ip, port.name), port)
 
     port.namespace.run(work)
@@ -214,7 +222,7 @@ def counters(port: Port) -> dict[str, int]:
     """The kernel's counters of an interface: ``rx_packets``, ``tx_bytes`` and so on (struct rtnl_link_stats64)."""
 
     def work() -> dict[str, int]:
-        with _netlink() as ip:
+        with _netlink(f"tell the counters of {port.name} of {port.namespace.name}") as ip:
             (link,) = ip.get_links(_index(ip, port.name))
             return dict(link.get_attr("IFLA_STATS64"))
 
@@ -225,7 +233,7 @@ def add_neighbour(port: Port, addresses: Iterable[str], mac: str) -> None:
     """Write down for good that ``addresses`` are reached at hardware address ``mac`` on this interface."""
 
     def work() -> None:
-        with _netlink() as ip:
+        with _netlink(f"take neighbours of {port.name} of {port.namespace.name}") as ip:
             index = _index(ip, port.name)
             for address in addresses:
                 ip.neigh("replace", dst=address, lladdr=mac, ifindex=index, state="permanent")
@@ -239,7 +247,7 @@ def add_route(namespace: Namespace, destination: str, gateway: str) -> None:
     def work() -> None:
         version = ipaddress.ip_address(gateway).version
         family = socket.AF_INET if version == 4 else socket.AF_INET6
-        with _netlink() as ip:
+        with _netlink(f"send {destination} by {gateway} from {namespace.name}") as ip:
             ip.route("replace", dst=destination, gateway=gateway, family=family)
 
     namespace.run(work)
@@ -249,7 +257,7 @@ def remove(port: Port) -> None:
     """Take an interface (and with it its peer) away; one that is gone already is no error."""
 
     def work() -> None:
-        with _netlink() as ip:
+        with _netlink(f"remove {port.name} of {port.namespace.name}") as ip:
             for index in ip.link_lookup(ifname=port.name):
                 ip.link("del", index=index)
 

@@ -6,10 +6,11 @@ import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+import pyroute2
 import pytest
 
 from rawproto import Lab, LabError
-from rawproto.lab import qdisc
+from rawproto.lab import qdisc, wiring
 from tests.lab.waiting import counted
 
 if TYPE_CHECKING:
@@ -161,3 +162,23 @@ def test_a_kernel_without_a_token_bucket_has_the_relay(
     assert lab.link(*pair, rate="1mbit").means == "relay"
     with pytest.raises(LabError, match="no token bucket"):
         lab.link(*pair, rate="1mbit", relay=False)
+
+
+def disciplines() -> list[str]:
+    with pyroute2.IPRoute() as ip:
+        return [found.get_attr("TCA_KIND") for found in ip.get_qdiscs()]
+
+
+def test_a_kernel_without_bridges_has_the_relay_and_no_bucket_beside_it(
+    lab: Lab, pair: tuple[Host, Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link: Any = lab.link(*pair, rate="1mbit")
+    assert link.namespace.run(disciplines).count("tbf") == 2
+
+    def missing(*_: object) -> None:
+        raise LabError("the kernel does not make a bridge: Operation not supported")
+
+    monkeypatch.setattr(wiring, "add_bridge", missing)
+    link = lab.link(*pair, rate="1mbit")
+    assert link.means == "relay"
+    assert "tbf" not in link.namespace.run(disciplines)

@@ -54,6 +54,15 @@ def test_names_mean_one_thing(lab: Lab) -> None:
     assert lab.router("r") is lab.host("r")
 
 
+@pytest.mark.netns
+@pytest.mark.parametrize("mtu", [1, 1 << 20])
+def test_what_the_kernel_refuses_is_an_error_of_the_lab(lab: Lab, mtu: int) -> None:
+    with pytest.raises(
+        LabError, match=f"the kernel does not make a cable with an MTU of {mtu} bytes: Invalid"
+    ):
+        lab.link(*lab.hosts("a", "b"), device_mtu=mtu)
+
+
 TEXT = """
 hosts = ["alone"]
 routers = ["r"]
