@@ -21,6 +21,7 @@ from .wire import (
     Kind,
     Packet,
     Why,
+    choose,
     encode,
 )
 
@@ -48,7 +49,7 @@ class Connection:
         self.by_peer = False  # whether it was the peer that reset
         self.heard = self.accepted = self.dialer = False
         self.heard_at = self.since_heard = 0  # the first number sent after the peer was last heard
-        self.crc = True
+        self.check = "crc32"
         self.receiver = Receiver(hello.window)
         self.out = Outgoing()
         self.flight = Flight(START_DATAGRAM, rng)
@@ -107,7 +108,7 @@ class Connection:
 
     def meet(self, theirs: Hello, features: int) -> None:
         self.peer = theirs.identifier
-        self.crc = not features & 1
+        self.check = choose(features, self.hello.features)
         self.window = self.largest_window = theirs.window
         self.payload = min(START_DATAGRAM, theirs.max_datagram) - DATA_HEADER
 
@@ -156,7 +157,7 @@ class Connection:
 
     def on_packet(self, packet: Packet, address: Any, now: int) -> None:
         always = packet.kind in (Kind.RESET, Kind.CHALLENGE, Kind.RESPONSE)
-        if (always or self.crc) and not packet.crc_right:
+        if not packet.right("crc32" if always else self.check):
             self.dropped += 1
             return
         if packet.kind == Kind.RESET:
@@ -406,4 +407,4 @@ class Connection:
         self.queue.append((self._build(Kind.PROBE, ACK_NOW, number), self.address))
 
     def _build(self, kind: Kind, flags: int, number: int, **rest: Any) -> bytes:
-        return encode(Packet(kind, flags, self.peer_port, self.peer, number, **rest), self.crc)
+        return encode(Packet(kind, flags, self.peer_port, self.peer, number, **rest), self.check)

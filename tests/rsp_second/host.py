@@ -8,7 +8,20 @@ from typing import Any
 
 from .connection import Connection
 from .sending import SECOND
-from .wire import ECHO, VERSION, WANT_CRC, WANT_NONE, Hello, Kind, MalformedError, Packet, Why, decode, encode
+from .wire import (
+    ECHO,
+    FEATURES,
+    VERSION,
+    Hello,
+    Kind,
+    MalformedError,
+    Packet,
+    Why,
+    choose,
+    decode,
+    encode,
+    wish,
+)
 
 KEY_LIFE, REMEMBERED, EARLY_WINDOW = 60 * SECOND, 120 * SECOND, 65_536
 RESETS_A_SECOND = 100
@@ -17,10 +30,8 @@ RESETS_A_SECOND = 100
 class Host:
     """Sans-IO. The RSP port and the UDP port are the same number; an address is what the carrier says it is."""
 
-    def __init__(
-        self, port: int, seed: int = 0, *, window: int = 262_144, features: int = WANT_NONE | WANT_CRC
-    ):
-        self.port, self.window, self.features = port, window, features
+    def __init__(self, port: int, seed: int = 0, *, window: int = 262_144, check: str = "none"):
+        self.port, self.window, self.features = port, window, wish(check)
         self.rng = random.Random(seed)
         self.listening = False
         self.backlog = 128
@@ -87,7 +98,7 @@ class Host:
 
     def _on_syn(self, packet: Packet, address: Any, now: int) -> None:
         hello = packet.hello
-        if hello is None or not packet.crc_right or packet.port != self.port:
+        if hello is None or not packet.right() or packet.port != self.port:
             self.dropped += 1
         elif packet.version == VERSION and (met := self._dialed(address, hello.source_port)):
             if met.state != "syn sent":
@@ -111,7 +122,7 @@ class Host:
         return next((conn for conn in met if conn.dialer), None)
 
     def _hello(self, theirs: Hello, identifier: int, cookie: bytes, address: Any) -> None:
-        chosen = WANT_NONE if self.features & theirs.features & WANT_NONE else WANT_CRC
+        chosen = FEATURES[choose(self.features, theirs.features)]
         ours = Hello(self.port, 65_535, chosen, identifier, min(self.window, EARLY_WINDOW), cookie=cookie)
         self.queue.append(
             (encode(Packet(Kind.COOKIE, 0, theirs.source_port, theirs.identifier, 0, hello=ours)), address)
@@ -141,7 +152,7 @@ class Host:
         hello = packet.hello
         assert hello is not None
         met = self._dialed(address, hello.source_port)
-        if not packet.crc_right or packet.port != self.port:
+        if not packet.right() or packet.port != self.port:
             self.dropped += 1
         elif met and met.own == packet.connection and met.state == "syn sent":
             if hello.cookie in [cookie for _, cookie in self._cookies(packet, address, now)]:
@@ -177,7 +188,7 @@ class Host:
         if conn is None:
             self._on_unknown(packet, address, now)
         elif packet.kind == Kind.COOKIE:
-            if packet.crc_right:
+            if packet.right():
                 conn.on_cookie(packet, now)
         else:
             conn.on_packet(packet, address, now)
@@ -186,7 +197,7 @@ class Host:
         """Only DATA and PROBE are answered, and not too many of them (3.4, section 5 item 4)."""
         if packet.port != self.port and packet.connection not in self.ended:
             return
-        if packet.kind not in (Kind.DATA, Kind.PROBE) or not (packet.crc_right or packet.check == 0):
+        if packet.kind not in (Kind.DATA, Kind.PROBE) or not _sound(packet, address):
             return
         times = self.answered[address] = [t for t in self.answered.get(address, []) if now - t < SECOND]
         if len(times) >= RESETS_A_SECOND:
@@ -197,3 +208,8 @@ class Host:
             why = self.ended[packet.connection][1].error or Why.NONE
         answer = Packet(Kind.RESET, ECHO, 0, packet.connection, packet.number, reason=why)
         self.queue.append((encode(answer), address))
+
+
+def _sound(packet: Packet, address: Any) -> bool:
+    """Whether a packet of no connection may be answered; on IP (UDP port 0) its check alone stands guard."""
+    return packet.right() or packet.right("xxh3") or (packet.check == 0 and address[1] != 0)

@@ -13,7 +13,7 @@ import pytest
 import rawproto
 from rawproto import RSPConfig
 from tests.rsp_second.loop import Loop
-from tests.rsp_second.wire import Hello, Kind, Packet, Why, decode, encode
+from tests.rsp_second.wire import FEATURES, Hello, Kind, Packet, Why, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,15 +135,15 @@ def test_the_server_speaks_first(second_dials: bool) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("integrity", ["crc32", "xxh3", "none"])
-@pytest.mark.parametrize("features", [1 | 2, 2])
-def test_checks(second_dials: bool, integrity: str, features: int) -> None:
-    with meet(second_dials, RSPConfig(integrity=integrity), features=features) as both:
+@pytest.mark.parametrize("integrity", FEATURES)
+@pytest.mark.parametrize("check", FEATURES)
+def test_checks(second_dials: bool, integrity: str, check: str) -> None:
+    with meet(second_dials, RSPConfig(integrity=integrity), check=check) as both:
         both.second.write(b"hello")
         assert both.beside(both.theirs.read_exactly, 5) == b"hello"
         both.beside(both.theirs.write, b"you too")
         both.until(lambda: both.got == b"you too")
-        assert both.second.crc is (integrity != "none" or features == 2)
+        assert both.second.check == max(check, integrity, key=list(FEATURES).index)
 
 
 @BOTH
@@ -200,4 +200,4 @@ def test_another_version() -> None:
         answer = decode(plain.recv(2048))
     assert (answer.kind, answer.version, answer.reason) == (Kind.RESET, 1, Why.VERSION)
     assert (answer.connection, answer.number) == (hello.identifier, 0)
-    assert answer.crc_right
+    assert answer.right()

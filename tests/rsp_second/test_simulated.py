@@ -9,7 +9,7 @@ import pytest
 from rawproto import ConnectionRefused, ConnectionReset
 from rawproto.rsp import RSPConfig
 from tests.rsp_second.simulated import Pair
-from tests.rsp_second.wire import WANT_CRC, WANT_NONE, Why
+from tests.rsp_second.wire import FEATURES, Why
 
 BOTH = pytest.mark.parametrize("second_dials", [True, False], ids=["second dials", "second listens"])
 
@@ -39,25 +39,25 @@ def test_bytes_go_both_ways_and_both_ends_finish(second_dials: bool, there: int,
 @pytest.mark.parametrize("seed", range(3))
 def test_a_bad_network_costs_no_byte(second_dials: bool, share: float, seed: int) -> None:
     words = {"loss": share, "reorder": 0.1, "duplicate": 0.05, "corrupt": 0.02, "rate": "20mbit"}
-    exchange(Pair(seed, second_dials=second_dials, words=words, features=WANT_CRC), 200_000, 200_000)
+    exchange(Pair(seed, second_dials=second_dials, words=words, check="xxh3"), 200_000, 200_000)
 
 
 @BOTH
-@pytest.mark.parametrize("share", [0.0, 0.1])
-def test_on_ip_itself(second_dials: bool, share: float) -> None:
-    pair = Pair(12, second_dials=second_dials, udp=False, words={"loss": share, "corrupt": share})
+@pytest.mark.parametrize("check", ["xxh3", "crc32"])
+def test_on_ip_itself(second_dials: bool, check: str) -> None:
+    pair = Pair(12, second_dials=second_dials, udp=False, words={"loss": 0.1, "corrupt": 0.1}, check=check)
     exchange(pair, 100_000, 100_000)
-    assert (pair.dialer if second_dials else pair.server).conn.crc
+    assert (pair.dialer if second_dials else pair.server).conn.check == check
 
 
 @BOTH
-@pytest.mark.parametrize("ours", ["crc32", "xxh3", "none"])
-@pytest.mark.parametrize("features", [WANT_CRC, WANT_CRC | WANT_NONE])
-def test_the_stronger_wish_for_a_check_is_used(second_dials: bool, ours: str, features: int) -> None:
-    pair = Pair(3, second_dials=second_dials, config=RSPConfig(integrity=ours), features=features)
+@pytest.mark.parametrize("ours", FEATURES)
+@pytest.mark.parametrize("check", FEATURES)
+def test_the_stronger_wish_for_a_check_is_used(second_dials: bool, ours: str, check: str) -> None:
+    pair = Pair(3, second_dials=second_dials, config=RSPConfig(integrity=ours), check=check)
     exchange(pair, 5000, 5000)
     mine = pair.dialer if second_dials else pair.server
-    assert mine.conn.crc is (ours != "none" or features == WANT_CRC)
+    assert mine.conn.check == max(check, ours, key=list(FEATURES).index)
 
 
 @BOTH

@@ -7,6 +7,8 @@ import enum
 import struct
 import zlib
 
+from xxhash import xxh3_64_intdigest
+
 VERSION = 1
 COMMON = struct.Struct("!IBBHQQ")  # check, kind, flags, port, connection, number
 HELLO = struct.Struct("!HHIQQHHI16s")
@@ -27,7 +29,8 @@ class Why(enum.IntEnum):
 
 FIN, ACK_NOW, BLOCKED, CARRIES_DATA, ECHO = 1, 2, 4, 8, 16
 ALWAYS_CRC = {Kind.SYN, Kind.COOKIE, Kind.CONFIRM, Kind.RESET, Kind.CHALLENGE, Kind.RESPONSE}
-WANT_NONE, WANT_CRC = 1, 2
+FEATURES = {"none": 1, "xxh3": 4, "crc32": 2}
+"""The checks and their bits, the weakest first: the first that both sides offer is used (2.8)."""
 
 
 class MalformedError(Exception):
@@ -90,8 +93,12 @@ class Packet:
     reason: int = 0
     token: int = 0
     check: int = 0
-    crc_right: bool = False
+    raw: bytes = b""
     size: int = 0
+
+    def right(self, check: str = "crc32") -> bool:
+        """Whether it passes a check."""
+        return check == "none" or computed(check, self.raw) == self.check
 
     @property
     def numbered(self) -> bool:
@@ -100,8 +107,26 @@ class Packet:
         )
 
 
-def encode(packet: Packet, with_crc: bool = True) -> bytes:
-    """The bytes of a packet; the kinds that always bear a CRC-32 get one whatever the connection does."""
+def wish(check: str) -> int:
+    """The features of a side that wants a check: it, and those stronger."""
+    names = list(FEATURES)
+    return sum(FEATURES[name] for name in names[names.index(check) :])
+
+
+def choose(ours: int, theirs: int) -> str:
+    """The check of a connection."""
+    return next((name for name, bit in FEATURES.items() if ours & theirs & bit), "crc32")
+
+
+def computed(check: str, data: bytes) -> int:
+    """What the check field of a packet should be."""
+    if check == "crc32":
+        return zlib.crc32(data[4:])
+    return xxh3_64_intdigest(data[32:], xxh3_64_intdigest(data[4:32])) & 0xFFFF_FFFF if check == "xxh3" else 0
+
+
+def encode(packet: Packet, check: str = "crc32") -> bytes:
+    """The bytes of a packet; some kinds bear a CRC-32 whatever the connection does."""
     body = b""
     if packet.hello is not None:
         body = packet.hello.pack()
@@ -120,8 +145,8 @@ def encode(packet: Packet, with_crc: bool = True) -> bytes:
         0, packet.version << 4 | packet.kind, packet.flags, packet.port, packet.connection, packet.number
     )
     rest = head[4:] + body
-    check = zlib.crc32(rest) if with_crc or packet.kind in ALWAYS_CRC else 0
-    return struct.pack("!I", check) + rest
+    used = "crc32" if packet.kind in ALWAYS_CRC else check
+    return struct.pack("!I", computed(used, bytes(4) + rest)) + rest
 
 
 def decode(data: bytes) -> Packet:
@@ -130,7 +155,7 @@ def decode(data: bytes) -> Packet:
         raise MalformedError("shorter than the common header")
     check, kind, flags, port, connection, number = COMMON.unpack_from(data)
     packet = Packet(kind & 15, flags, port, connection, number, kind >> 4, check=check, size=len(data))
-    packet.crc_right = zlib.crc32(data[4:]) == check
+    packet.raw = data
     body = data[COMMON.size :]
     try:
         if packet.version != VERSION:
