@@ -16,12 +16,20 @@ from rawproto.wire.pcapng.blocks import (
     Interface,
     InterfaceOption,
     LinkType,
-    PacketOption,
     SecretsType,
     SectionOption,
     StatisticsOption,
     pack_options,
     padding,
+)
+from rawproto.wire.pcapng.packing import (
+    check_range,
+    pack_block,
+    pack_counter,
+    pack_packet_options,
+    pack_text,
+    pack_texts,
+    pack_time,
 )
 
 if TYPE_CHECKING:
@@ -80,7 +88,7 @@ class PcapngWriter:
             (SectionOption.APPLICATION, application),
         )
         section = struct.pack("<IHHq", BYTE_ORDER_MAGIC, 1, 0, _UNKNOWN_SECTION_LENGTH)
-        header = _block(BlockType.SECTION_HEADER, section + _text_options(texts))
+        header = pack_block(BlockType.SECTION_HEADER, section + pack_options(pack_texts(texts)))
         self._interfaces: list[Interface] = []
         self._linktype = linktype
         self._snaplen = snaplen
@@ -113,10 +121,10 @@ class PcapngWriter:
         """
         if isinstance(interface, str):
             interface = Interface(self._linktype, interface, snaplen=self._snaplen)
-        _check_range("interface.linktype", interface.linktype, 16)
-        _check_range("interface.snaplen", interface.snaplen, 32)
+        check_range("interface.linktype", interface.linktype, 16)
+        check_range("interface.snaplen", interface.snaplen, 32)
         options = [
-            *_texts(
+            *pack_texts(
                 (
                     (InterfaceOption.NAME, interface.name),
                     (InterfaceOption.DESCRIPTION, interface.description),
@@ -126,9 +134,9 @@ class PcapngWriter:
         ]
         if interface.filter:
             # A leading 0 says that the filter follows as text in libpcap's language (section 4.2).
-            options.append((InterfaceOption.FILTER, b"\0" + _text(interface.filter)))
+            options.append((InterfaceOption.FILTER, b"\0" + pack_text(interface.filter)))
         body = struct.pack("<HHI", interface.linktype, 0, interface.snaplen) + pack_options(options)
-        self._file.write(_block(BlockType.INTERFACE_DESCRIPTION, body))
+        self._file.write(pack_block(BlockType.INTERFACE_DESCRIPTION, body))
         self._interfaces.append(interface)
         return len(self._interfaces) - 1
 
@@ -162,7 +170,9 @@ class PcapngWriter:
         if snaplen and len(packet) > snaplen:
             packet = packet[:snaplen]
         options = (
-            b"" if comment is None and drops is None and not flags else _packet_options(comment, drops, flags)
+            b""
+            if comment is None and drops is None and not flags
+            else pack_packet_options(comment, drops, flags)
         )
         kept = len(packet)
         pad = -kept & 3
@@ -171,8 +181,8 @@ class PcapngWriter:
         try:
             front = _PACKET.pack(_ENHANCED_PACKET, total, interface, high, low, kept, length)
         except struct.error:
-            _check_range("timestamp", timestamp_ns, 64)
-            _check_range("original_length", length, 32)
+            check_range("timestamp", timestamp_ns, 64)
+            check_range("original_length", length, 32)
             raise
         self._file.write(b"".join((front, packet, _PADDING[pad], options, total.to_bytes(4, "little"))))
         self.packets += 1
@@ -204,8 +214,8 @@ class PcapngWriter:
                     _ENHANCED_PACKET, total, interface, timestamp >> 32, timestamp & 0xFFFFFFFF, kept, length
                 )
             except struct.error:
-                _check_range("timestamp", timestamp, 64)
-                _check_range("original_length", length, 32)
+                check_range("timestamp", timestamp, 64)
+                check_range("original_length", length, 32)
                 raise
             parts += (head, data, tail)
             count += 1
@@ -246,10 +256,10 @@ class PcapngWriter:
         original = kept
         if original_lengths is not None:
             original = np.asarray(original_lengths, dtype=np.int64)
-            _check_range("original_length", int(original.min()), 32)
-            _check_range("original_length", int(original.max()), 32)
+            check_range("original_length", int(original.min()), 32)
+            check_range("original_length", int(original.max()), 32)
         times = np.asarray(timestamps)
-        _check_range("timestamp", int(times.min()), 64)
+        check_range("timestamp", int(times.min()), 64)
         if snaplen:
             kept = np.minimum(kept, snaplen)
         self._file.write(packet_blocks(rows, kept, original, times.astype(np.uint64), interface))
@@ -293,10 +303,10 @@ class PcapngWriter:
             (StatisticsOption.OS_DROPPED, os_dropped),
             (StatisticsOption.DELIVERED, delivered),
         )
-        options = [(code, _timestamp(value)) for code, value in times if value is not None]
-        options += [(code, _counter(value)) for code, value in counts if value is not None]
-        body = struct.pack("<I", interface) + _timestamp(timestamp_ns) + pack_options(options)
-        self._file.write(_block(BlockType.INTERFACE_STATISTICS, body))
+        options = [(code, pack_time(value)) for code, value in times if value is not None]
+        options += [(code, pack_counter(value)) for code, value in counts if value is not None]
+        body = struct.pack("<I", interface) + pack_time(timestamp_ns) + pack_options(options)
+        self._file.write(pack_block(BlockType.INTERFACE_STATISTICS, body))
 
     def write_secrets(self, data: bytes, kind: int = SecretsType.TLS_KEY_LOG) -> None:
         """Write keys for the packets that follow (section 4.7), such as the lines of an NSS key log.
@@ -304,9 +314,9 @@ class PcapngWriter:
         Raises:
             EncodeError: the kind does not fit 32 bits.
         """
-        _check_range("kind", kind, 32)
+        check_range("kind", kind, 32)
         body = struct.pack("<II", kind, len(data)) + data + bytes(padding(len(data)))
-        self._file.write(_block(BlockType.DECRYPTION_SECRETS, body))
+        self._file.write(pack_block(BlockType.DECRYPTION_SECRETS, body))
 
     def flush(self) -> None:
         """Hand what is buffered to the operating system, so that a reader sees all packets written so far."""
@@ -345,7 +355,7 @@ class _Tails(dict[tuple[int, int], tuple[int, bytes]]):
 
     def __missing__(self, key: tuple[int, int]) -> tuple[int, bytes]:
         kept, flags = key
-        options = _packet_options(None, None, flags) if flags else b""
+        options = pack_packet_options(None, None, flags) if flags else b""
         pad = -kept & 3
         total = _PACKET_OVERHEAD + kept + pad + len(options)
         if len(self) >= _MOST_TAILS:
@@ -358,49 +368,3 @@ def _open(target: str | os.PathLike[str] | BinaryIO) -> BinaryIO:
     if isinstance(target, (str, os.PathLike)):
         return Path(target).open("wb", buffering=_BUFFER)
     return target
-
-
-def _packet_options(comment: str | None, drops: int | None, flags: int) -> bytes:
-    options: list[tuple[int, bytes]] = []
-    if comment is not None:
-        options.append((COMMENT, _text(comment)))
-    if flags:
-        _check_range("flags", flags, 32)
-        options.append((PacketOption.FLAGS, struct.pack("<I", flags)))
-    if drops is not None:
-        options.append((PacketOption.DROPS, _counter(drops)))
-    return pack_options(options)
-
-
-def _texts(pairs: Sequence[tuple[int, str]]) -> list[tuple[int, bytes]]:
-    return [(code, _text(text)) for code, text in pairs if text]
-
-
-def _text(text: str) -> bytes:
-    """UTF-8 (section 3.5); a name that was no UTF-8 itself must not cost the capture, and loses those characters."""
-    return text.encode("utf-8", "replace")
-
-
-def _text_options(pairs: Sequence[tuple[int, str]]) -> bytes:
-    return pack_options(_texts(pairs))
-
-
-def _timestamp(nanoseconds: int) -> bytes:
-    """A timestamp as its two 32-bit halves, the high one first."""
-    _check_range("timestamp", nanoseconds, 64)
-    return struct.pack("<II", nanoseconds >> 32, nanoseconds & 0xFFFFFFFF)
-
-
-def _counter(packets: int) -> bytes:
-    _check_range("packets", packets, 64)
-    return struct.pack("<Q", packets)
-
-
-def _block(kind: int, body: bytes) -> bytes:
-    total = len(body) + 12
-    return struct.pack("<II", kind, total) + body + struct.pack("<I", total)
-
-
-def _check_range(field: str, value: int, bits: int) -> None:
-    if not 0 <= value < 1 << bits:
-        raise EncodeError(f"{value} does not fit {bits} bits", "pcapng", field)
