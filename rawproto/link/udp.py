@@ -40,7 +40,8 @@ _OVERHEAD: Final = {4: 28, 6: 48}  # IP and UDP headers
 # What one IP datagram holds above the UDP header: IPv6's length field leaves out the IP header (RFC 8200 section 3).
 _LIMIT: Final = {4: 65_507, 6: 65_527}
 _SLOT: Final = 65_600  # a datagram of any size, in whole cache lines, an odd number of them
-_SLOTS: Final = 64
+# Datagrams to take in one call: a stream that the kernel does not join is one batch of at most so many.
+_SLOTS: Final = 256
 # Messages of joined datagrams to take in one call: as many as stay in a processor's own cache until they are read.
 _JOINED_AT_ONCE: Final = 8
 _MESSAGES_AT_ONCE: Final = 4  # likewise on the way out: 176 segments of 1472 bytes
