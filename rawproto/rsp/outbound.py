@@ -128,8 +128,9 @@ class Outbound:
         recovery = core.recovery
         core.timers.stop(_PACE)
         if not recovery.blocked_by_application:
-            if recovery.window_room() > 0:
-                core.timers.set(_PACE, recovery.pace_until(now))
+            least = core.sender.least()
+            if recovery.window_room() >= least:
+                core.timers.set(_PACE, recovery.pace_until(now, least))
         elif not recovery.sent.packets_in_flight and _PERSIST not in core.timers.running:
             wait = recovery.rtt.probe_timeout(MAX_ACK_DELAY) << min(core.persist_tries, 20)
             core.timers.set(_PERSIST, now + min(wait, MAX_PERSIST))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rawproto.protocol import SECOND
+from rawproto.protocol import MILLISECOND, SECOND
 from rawproto.rsp.congestion.base import Acknowledged, CongestionController, Lost
 from rawproto.rsp.loss import AckOutcome, LossDetector
 from rawproto.rsp.pacer import Pacer
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 __all__ = ["Recovery"]
+
+BATCH_TIME = MILLISECOND // 2
+"""Time of sending that goes out as one batch rather than piece by piece (Linux, tcp_tso_autosize: a millisecond)."""
 
 
 class Recovery:
@@ -99,10 +102,18 @@ class Recovery:
         """Payload bytes that the congestion window alone would let go."""
         return self.controller.window - self.sent.bytes_in_flight
 
-    def pace_until(self, now: int) -> int:
-        """When the pacer lets a few datagrams go (fewer wake-ups than one datagram at a time)."""
-        size = self.controller.max_datagram
-        return self.pacer.next_time(now, min(4 * size, max(size, self.window_room())))
+    def worthwhile(self, most: int) -> int:
+        """Payload bytes that are worth a batch while more wait: what a moment of the rate yields, ``most`` at most.
+
+        And a quarter of the window at most, so that sending goes on while acknowledgements are on their way.
+        """
+        rate = self.controller.pacing_rate(self.rtt.smoothed)
+        return min(most, self.controller.window // 4, int(rate * BATCH_TIME / SECOND))
+
+    def pace_until(self, now: int, size: int) -> int:
+        """When the pacer lets ``size`` bytes go, or a few datagrams (fewer wake-ups than one at a time)."""
+        least = self.controller.max_datagram
+        return self.pacer.next_time(now, max(size, min(4 * least, max(least, self.window_room()))))
 
     def on_sent(self, now: int, count: int, offset: int, size: int, last: int, carries: int) -> int:
         """Enter ``count`` packets, see :meth:`SentPackets.append`; the first has the number returned."""

@@ -108,7 +108,7 @@ class SendStream:
     def _continues(self, chunk: NDArray[np.uint8], whole: bytes) -> bool:
         """Make the last chunk longer if ``chunk`` is what follows it in ``whole``: a write that was taken in parts.
 
-        A packet can lie across two chunks only as a copy, and alone in its batch.
+        A batch can lie across two chunks only as a copy.
         """
         if not self._chunks or self._object is not whole or self._tail_room:
             return False
@@ -176,26 +176,22 @@ class SendStream:
             only = self._chunks[0]
             if isinstance(only, bytes):
                 return only
-        array, index, _ = self.locate(start, stop, stop - start)
+        array, index = self.locate(start, stop)
         return array[index : index + stop - start].tobytes()
 
-    def locate(self, start: int, stop: int, unit: int) -> tuple[NDArray[np.uint8], int, int]:
-        """Where the bytes ``[start, stop)`` lie: a flat array, the index of ``start`` in it, and the stop found.
+    def locate(self, start: int, stop: int) -> tuple[NDArray[np.uint8], int]:
+        """Where the bytes ``[start, stop)`` lie: a flat array, and the index of ``start`` in it.
 
-        The stop is brought down to whole units of ``unit`` bytes in one chunk; a unit that lies across chunks is
-        returned alone, as a copy.
+        What lies across chunks is returned as a copy: that costs less than a batch for each side and one between.
         """
         index = bisect_right(self._starts, start) - 1
         chunk, chunk_start = self._array(index), self._starts[index]
         chunk_stop = self._starts[index + 1] if index + 1 < len(self._starts) else self.end
         if stop <= chunk_stop:
-            return chunk, start - chunk_start, stop
-        whole = (chunk_stop - start) // unit
-        if whole:
-            return chunk, start - chunk_start, start + whole * unit
-        return self._gather(index, start, min(stop, start + unit))
+            return chunk, start - chunk_start
+        return self._gather(index, start, stop), 0
 
-    def _gather(self, index: int, start: int, stop: int) -> tuple[NDArray[np.uint8], int, int]:
+    def _gather(self, index: int, start: int, stop: int) -> NDArray[np.uint8]:
         out = np.empty(stop - start, dtype=np.uint8)
         at = start
         while at < stop:
@@ -205,7 +201,7 @@ class SendStream:
             out[at - start : at - start + take] = self._array(index)[begin : begin + take]
             at += take
             index += 1
-        return out, 0, stop
+        return out
 
     def on_sent(self, start: int, stop: int) -> None:
         """``[start, stop)`` went out, for the first time or again."""

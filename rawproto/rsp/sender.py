@@ -46,6 +46,7 @@ class Sender:
     __slots__ = (
         "_asked_at",
         "_batch",
+        "_batch_of",
         "_batch_size",
         "_connection",
         "_flags_of_last",
@@ -77,7 +78,8 @@ class Sender:
     ) -> None:
         self.stream = stream
         self._batch_size = batch_size
-        self._batch = 0, 0  # packet size, and bytes of the largest batch of that
+        self._batch = 0, 0  # what _largest() said for packets of this size
+        self._batch_of = 0
         self.recovery = recovery
         self.peer_window = 0
         """First stream offset the peer does not take yet."""
@@ -130,7 +132,7 @@ class Sender:
             self.recovery.on_said_all(now)
             return None
         allowed = self.recovery.allowance(now)
-        if allowed <= 0:
+        if allowed < self._largest()[0] and allowed < self.least():
             self.recovery.blocked_by_application = False
             return None
         picked = self._pick(allowed, lost)
@@ -140,12 +142,29 @@ class Sender:
         start, stop, again = picked
         return self.build(start, stop, now, again=again)
 
+    def least(self) -> int:
+        """Payload bytes that must be allowed before anything goes out.
+
+        While packets are in flight and much waits, a small batch is not worth what it costs at both ends.
+        """
+        stream, recovery = self.stream, self.recovery
+        if stream.lost.starts or not recovery.sent.packets_in_flight:
+            return 1
+        waiting = min(stream.end, self.peer_window) - stream.next
+        return max(1, min(waiting, recovery.worthwhile(self._largest()[0])))
+
+    def _must_wait(self, room: int) -> bool:
+        """Whether ``room`` in the congestion window lets no further batch go."""
+        return room < self.size or (room < self._largest()[0] and room < self.least())
+
     def _pick(self, allowed: int, lost: bool) -> tuple[int, int, bool] | None:
         """(start, stop, sent before) of the next range, in whole packets unless it is the end of the data."""
         size, stream = self.size, self.stream
-        most = min(allowed, self._most_at_once())
-        # The window may be overshot by less than a packet, or small windows would be left half empty.
-        most = max(size, most - most % size)
+        largest, part = self._largest()
+        most = min(allowed, largest)
+        # The window may be overshot by less than a packet, or small windows would be left half empty. Batches of few
+        # different lengths: what was prepared for one serves the next.
+        most = max(size, most - most % (part if most > part else size))
         if lost:
             found = stream.lost_range(most)
             if found is not None:
@@ -215,7 +234,7 @@ class Sender:
         size, stream = self.size, self.stream
         if stop - start <= size:
             return self._build_one(start, stop, now, again=again, ask=ask)
-        payload, index, stop = stream.locate(start, stop, size)
+        payload, index = stream.locate(start, stop)
         total = stop - start
         count = -(-total // size)
         last = total - (count - 1) * size
@@ -248,13 +267,13 @@ class Sender:
         self._lengths[-1] = last
         self._shape = count, size, last
 
-    def _most_at_once(self) -> int:
-        """Bytes of the largest batch."""
-        if self._batch[0] != self.size:
+    def _largest(self) -> tuple[int, int]:
+        """Bytes of the largest batch, and of a quarter of it in whole packets."""
+        if self._batch_of != self.size:
             ask = self._batch_size
             count = USUAL_BATCH if ask is None else min(ask(self.size + DATA_HEADER_SIZE), MAX_BATCH)
-            self._batch = self.size, count * self.size
-        return self._batch[1]
+            self._batch_of, self._batch = self.size, (count * self.size, max(count // 4, 1) * self.size)
+        return self._batch
 
     def _build_one(self, start: int, stop: int, now: int, *, again: bool, ask: bool) -> Batch:
         """What fits one packet: :meth:`build` without arrays."""
@@ -285,7 +304,7 @@ class Sender:
             ask
             or carries_end
             or (waiting and unasked * 4 >= recovery.controller.window)
-            or (waiting and recovery.window_room() < self.size)
+            or (waiting and self._must_wait(recovery.window_room()))
             or flags & _BLOCKED
         ):
             flags |= _ACK_NOW
