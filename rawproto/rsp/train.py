@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from rawproto.rsp.header import DATA_HEADER_SIZE, Data, Kind
+from rawproto.rsp.header import DATA_HEADER_SIZE, Data, Kind, RSPFlags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Train", "recognise"]
 
-_DATA = int(Kind.DATA)
+_KINDS = bytes((Kind.DATA,)) * 1024
+_NO_FLAGS = b"\0"
+_FIN = int(RSPFlags.FIN)
 _FIELDS: Mapping[str, tuple[Any, ...]] = Data.dtype.fields or {}
 _KIND_AT = _FIELDS["kind"][1]  # flags follow
 _NAME_AT = _FIELDS["connection"][1]  # number and offset follow
@@ -39,7 +41,7 @@ class Train(NamedTuple):
         offset: stream offset of the first.
         size: bytes of payload of each but the last.
         last: bytes of payload of the last, at most ``size``.
-        flags: flags of the last; the others have none.
+        flags: flags of any of them; FIN is of the last alone.
     """
 
     connection: int
@@ -78,11 +80,17 @@ def recognise(batch: ReceivedBatch) -> Train | None:
     if not steps:
         return None
     marks = rows[:, _KIND_AT : _KIND_AT + 2].tobytes()
-    if marks[:-1] != bytes((_DATA, 0)) * (count - 1) + bytes((_DATA,)):
+    if marks[::2] != _KINDS[:count]:
         return None
+    flags = marks[-1]
+    if marks[1:-1:2].strip(_NO_FLAGS):
+        for found in set(marks[1:-1:2]):
+            if found & _FIN:
+                return None  # more behind the end of the stream
+            flags |= found
     words = rows[:, _NAME_AT:DATA_HEADER_SIZE].view(_WORD).astype(np.int64)
     words -= words[0]
     if words.tobytes() != steps:
         return None
     connection, number, offset = _NAMES.unpack(rows[0, _NAME_AT:DATA_HEADER_SIZE].tobytes())
-    return Train(connection, number, offset, size, last, marks[-1])
+    return Train(connection, number, offset, size, last, flags)

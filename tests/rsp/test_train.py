@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rawproto.rsp.header import DATA_HEADER_SIZE, Data, Kind
+from rawproto.rsp.header import DATA_HEADER_SIZE, Data, Kind, RSPFlags
 from rawproto.rsp.train import Train, recognise
 from rawproto.wire.batch import ReceivedBatch
 
@@ -41,13 +41,8 @@ def test_packets_that_continue_each_other_are_a_train(count, last):
     assert train == Train(1 << 63 | 5, 1000, 1 << 40, SIZE, last, 1)
 
 
-# Not the check (4 bytes) and the port (2), which nobody looks at here; and the last packet's flags are its own.
-BYTES = [
-    (row, at)
-    for row in range(1, COUNT)
-    for at in (4, 5, *range(8, DATA_HEADER_SIZE))
-    if (row, at) != (COUNT - 1, 5)
-]
+# Not the check (4 bytes) and the port (2), which nobody looks at here, and the flags, which are put together.
+BYTES = [(row, at) for row in range(1, COUNT) for at in (4, *range(8, DATA_HEADER_SIZE))]
 
 
 @pytest.mark.parametrize(("row", "at"), BYTES)
@@ -57,10 +52,25 @@ def test_one_other_byte_in_a_header_and_it_is_none(row, at):
     assert recognise(arrived(made)) is None
 
 
-@pytest.mark.parametrize("at", [4, 5])
-def test_kind_and_flags_of_the_first_count(at):
+def test_the_kind_of_the_first_counts():
     made = packets()
-    made[0][at] ^= 0x10
+    made[0][4] ^= 0x10
+    assert recognise(arrived(made)) is None
+
+
+@pytest.mark.parametrize("row", range(COUNT))
+def test_flags_of_all_are_put_together(row):
+    made = packets()
+    made[row][5] |= RSPFlags.ACK_NOW
+    train = recognise(arrived(made))
+    assert train is not None
+    assert train.flags == RSPFlags.ACK_NOW | RSPFlags.FIN
+
+
+@pytest.mark.parametrize("row", range(COUNT - 1))
+def test_packets_behind_the_end_of_the_stream_are_none(row):
+    made = packets()
+    made[row][5] |= RSPFlags.FIN
     assert recognise(arrived(made)) is None
 
 
