@@ -11,7 +11,8 @@ import errno
 import itertools
 import socket
 import sys
-from typing import TYPE_CHECKING, Final
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from rawproto.link import linux
 from rawproto.link.control import pack
 from rawproto.link.linux import UDP_MAX_SEGMENTS, sendmmsg
 from rawproto.link.sender import FULL, Sender
-from rawproto.link.tables import GroupTable
+from rawproto.link.tables import GroupTable, SendTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +32,25 @@ if TYPE_CHECKING:
 
 __all__ = ["SegmentSender", "group_length", "plan_groups"]
 
+_PLANS: Final = 16  # kept: a stream has batches of few different lengths
 # Errors that mean "not as one message": too large for the path, or no checksum offload on the way out.
 _NOT_AS_ONE: Final = frozenset({errno.EMSGSIZE, errno.EINVAL, errno.EIO})
+
+
+class _Plan(NamedTuple):
+    """What batches of datagrams of the same lengths have in common.
+
+    Attributes:
+        table: their iovecs.
+        groups: one message for each group of datagrams.
+        edges: the datagram that each group begins with, and the end.
+        name_length: bytes of the destination's sockaddr.
+    """
+
+    table: SendTable
+    groups: GroupTable
+    edges: list[int]
+    name_length: int
 
 
 class SegmentSender(Sender):
@@ -48,40 +66,50 @@ class SegmentSender(Sender):
         super().__init__(fd, network, stats, clear_pending)
         self._limit = limit
         self._offload = True
-        self._groups = GroupTable(self._table, len(_segment_control(1)))
-        # The datagram each loaded group begins with, and the end; of the table's state with this serial.
-        self._edges: list[int] = []
-        self._serial = -1
+        self._plans: OrderedDict[tuple[bytes, bytes], _Plan] = OrderedDict()
+        self._plan: _Plan
+        self._plain = self._table
 
     def _send_chunk(self, batch: Batch, count: int, sockaddr: bytes) -> int:
         if not self._offload or count < 2:
-            self._serial = -1
-            return super()._send_chunk(batch, count, sockaddr)
-        table = self._load(batch, count, sockaddr, pieces=2)
-        if self._groups.table is not table:
-            self._groups = GroupTable(table, len(_segment_control(1)))
-            self._serial = -1
-        if table.serial != self._serial:
-            starts, sizes = plan_groups(batch.lengths, self._limit)
-            self._groups.load(starts, count, [_segment_control(size) for size in sizes.tolist()])
-            self._edges = [*starts.tolist(), count]
-            self._serial = table.serial
+            self._table = self._plain
+            settled = super()._send_chunk(batch, count, sockaddr)
+            self._plain = self._table
+            return settled
+        tail = batch.tail_lengths
+        key = batch.head_lengths.tobytes(), b"" if tail is None else tail.tobytes()
+        plan = self._plans.get(key)
+        if plan is None or plan.name_length != len(sockaddr):
+            plan = self._plans[key] = self._make_plan(batch, count, sockaddr)
+            if len(self._plans) > _PLANS:
+                self._plans.popitem(last=False)
+        self._plan, self._table = plan, plan.table
+        self._load(batch, count, sockaddr, pieces=2)
         return self._push_groups()
+
+    def _make_plan(self, batch: Batch, count: int, sockaddr: bytes) -> _Plan:
+        """The tables for batches whose datagrams are as long as those of ``batch``."""
+        table = SendTable(count)
+        table.set_destination(sockaddr)
+        starts, sizes = plan_groups(batch.lengths, self._limit)
+        groups = GroupTable(table, len(starts), len(_segment_control(1)))
+        groups.load(starts, count, [_segment_control(size) for size in sizes.tolist()])
+        return _Plan(table, groups, [*starts.tolist(), count], len(sockaddr))
 
     def _push_groups(self) -> int:
         """Offer the loaded groups; returns how many datagrams are settled."""
-        edges = self._edges
+        edges, table = self._plan.edges, self._plan.groups
         group, groups = 0, len(edges) - 1
         offered_again = -1
         while group < groups:
-            result = sendmmsg(self._fd, self._groups.message(group), groups - group, socket.MSG_DONTWAIT)
+            result = sendmmsg(self._fd, table.message(group), groups - group, socket.MSG_DONTWAIT)
             if result == groups:
                 self._stats.sent += edges[-1]
                 self._stats.sent_bytes += self._table.total
                 break
             if result > 0:
                 self._stats.sent += edges[group + result] - edges[group]
-                self._stats.sent_bytes += self._groups.bytes_sent(group, result)
+                self._stats.sent_bytes += table.bytes_sent(group, result)
                 group += result
                 continue
             number = -result

@@ -115,8 +115,6 @@ class SendTable:
         self._pieces = 0
         self._sockaddr = b""
         self.total = 0
-        self.serial = 0
-        """Changes whenever the number of messages or their lengths do."""
 
     def set_destination(self, sockaddr: bytes) -> None:
         """All messages go to ``sockaddr``; every message points to the one copy kept here."""
@@ -125,7 +123,6 @@ class SendTable:
         self._name[: len(sockaddr)] = np.frombuffer(sockaddr, dtype=np.uint8)
         if len(sockaddr) != len(self._sockaddr):
             self._name_lengths[:] = len(sockaddr)
-            self.serial += 1
         self._sockaddr = sockaddr
 
     def set_destinations(self, names: NDArray[np.uint8]) -> None:
@@ -166,7 +163,6 @@ class SendTable:
         self._tail_lengths[:count] = 0 if batch.tail_lengths is None else batch.tail_lengths
         self._lengths_state = lengths
         self.total = int(batch.lengths.sum())
-        self.serial += 1
 
     @property
     def name_length(self) -> int:
@@ -185,14 +181,14 @@ class SendTable:
 class GroupTable:
     """Messages that each take a run of another table's iovecs and a control message of their own."""
 
-    def __init__(self, table: SendTable, control_size: int) -> None:
+    def __init__(self, table: SendTable, capacity: int, control_size: int) -> None:
         self.table = table
-        self._messages = np.zeros(table.capacity, dtype=_MMSGHDR)
-        self._control = np.zeros((table.capacity, control_size), dtype=np.uint8)
+        self._messages = np.zeros(capacity, dtype=_MMSGHDR)
+        self._control = np.zeros((capacity, control_size), dtype=np.uint8)
         self._address = address_of(self._messages)
         headers = self._messages["hdr"]
         headers["name"] = table.name_address
-        headers["control"] = address_of(self._control) + np.arange(table.capacity) * control_size
+        headers["control"] = address_of(self._control) + np.arange(capacity) * control_size
         self._name_lengths = headers["namelen"]
         self._iovecs = headers["iov"]
         self._iovec_counts = headers["iovlen"]

@@ -6,6 +6,7 @@ array operations: headers by arithmetic on whole columns, payload by reference i
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +39,17 @@ _HEADER_LENGTHS = np.full(MAX_BATCH, DATA_HEADER_SIZE, dtype=np.int64)
 _NO_ROWS = np.zeros(0, dtype=Data.dtype)
 _NO_BYTES, _NO_WORDS = np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.int64)
 _FIN, _ACK_NOW, _BLOCKED = int(RSPFlags.FIN), int(RSPFlags.ACK_NOW), int(RSPFlags.BLOCKED)
+
+
+@functools.lru_cache(maxsize=64)
+def _shape(count: int, size: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of ``count`` packets of ``size`` bytes, the last of ``last``: numbers and offsets from the first, and lengths."""
+    steps = np.stack((_STEPS[:count], size * _STEPS[:count]), axis=1)
+    lengths = np.full(count, size, dtype=np.int64)
+    lengths[-1] = last
+    for array in (steps, lengths):
+        array.flags.writeable = False
+    return steps, lengths
 
 
 class Sender:
@@ -258,13 +270,11 @@ class Sender:
         if len(self._rows) < count:
             # Grown when first needed: an idle connection holds one row.
             self._rows = np.repeat(self._rows[:1], 8 if count <= 8 else 64 if count <= 64 else MAX_BATCH)
-        self._rows["flags"] = 0
+        self._flags_of_last[:] = 0
         self._heads = self._rows[:count].view(np.uint8).reshape(count, DATA_HEADER_SIZE)
         self._places = self._rows.view(_WORD).reshape(len(self._rows), -1)[:, -2:]
         self._flags_of_last = self._rows["flags"][count - 1 : count]
-        self._steps = np.stack((_STEPS[:count], size * _STEPS[:count]), axis=1)
-        self._lengths = np.full(count, size, dtype=np.int64)
-        self._lengths[-1] = last
+        self._steps, self._lengths = _shape(count, size, last)
         self._shape = count, size, last
 
     def _largest(self) -> tuple[int, int]:
