@@ -19,6 +19,9 @@ FIRST_THRESHOLD = 2
 """Packets to an acknowledgement in the beginning (RFC 9000 section 13.2.2)."""
 LAST_THRESHOLD = 32
 """... and when many have arrived: the sender asks for those it needs sooner."""
+INTERVAL = MILLISECOND // 2
+"""Least time between two acknowledgements that only the last threshold calls for: on a fast path 32 packets are next to
+no time, and what an acknowledgement costs at both ends is not. The sender asks for those it needs sooner."""
 THINNING = 16
 """The threshold grows by one for every so many packets received."""
 MAX_RANGES = 64
@@ -32,6 +35,7 @@ class AckTracker:
     """Numbers that arrived, and whether the peer should hear of them now."""
 
     __slots__ = (
+        "_not_before",
         "_received",
         "_told",
         "_total",
@@ -53,6 +57,7 @@ class AckTracker:
         self.deadline: int | None = None
         """When one should go out at the latest."""
         self._received = RangeSet()
+        self._not_before = 0
         self._waiting = 0
         self._total = 0
         self._told = 0
@@ -83,8 +88,11 @@ class AckTracker:
         self._waiting += count
         self._total += count
         threshold = min(max(FIRST_THRESHOLD, self._total // THINNING), LAST_THRESHOLD)
-        if wanted or not in_order or self._waiting >= threshold:
+        enough = self._waiting >= threshold
+        if wanted or not in_order or (enough and (threshold < LAST_THRESHOLD or now >= self._not_before)):
             self.due = True
+        elif enough:
+            self.deadline = self._not_before
         elif self.deadline is None:
             self.deadline = now + MAX_ACK_DELAY
 
@@ -102,10 +110,11 @@ class AckTracker:
         """The highest ``limit`` ranges received, half-open, highest first."""
         return self._received.highest(limit)
 
-    def on_sent(self) -> None:
+    def on_sent(self, now: int) -> None:
         """An acknowledgement with all of this has gone out."""
         self.due = False
         self.deadline = None
+        self._not_before = now + INTERVAL
         self._waiting = 0
         self._told += 1
         if self._told > TOLD_OFTEN and len(self._received.starts) > 1:

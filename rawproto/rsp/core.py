@@ -310,7 +310,7 @@ class Core:
         self.timers.stop_all()
         self.sender.stream.discard()
         self.share.close()
-        self.receiver.acks.on_sent()
+        self.receiver.acks.on_sent(now)
         if self.trace is not None:
             self.trace.record(now, "connectivity:connection_closed", reason=str(error) if error else "done")
         self.tell()

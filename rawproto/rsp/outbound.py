@@ -177,7 +177,7 @@ class Outbound:
             marks=acks.congestion_marks,
             flags=flags,
         )
-        acks.on_sent()
+        acks.on_sent(now)
         core.acks_sent += 1
         return packet
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rawproto.rsp.acks import (
     FIRST_THRESHOLD,
+    INTERVAL,
     LAST_THRESHOLD,
     MAX_ACK_DELAY,
     MAX_RANGES,
@@ -18,7 +19,7 @@ def test_every_second_packet_in_the_beginning():
     assert (acks.due, acks.deadline) == (False, 100 + MAX_ACK_DELAY)
     acks.on_received(1, 2, 200)
     assert acks.due
-    acks.on_sent()
+    acks.on_sent(0)
     assert (acks.pending, acks.deadline) == (False, None)
 
 
@@ -34,15 +35,30 @@ def test_seldom_when_much_has_arrived():
     acks, sent = AckTracker(), 0
     thresholds = []
     for number in range(5000):
-        acks.on_received(number, number + 1, 0)
+        acks.on_received(number, number + 1, number * INTERVAL)
         sent += 1
         if acks.due:
             thresholds.append(sent)
-            acks.on_sent()
+            acks.on_sent(number * INTERVAL)
             sent = 0
     assert thresholds[0] == FIRST_THRESHOLD
     assert thresholds[-1] == LAST_THRESHOLD
     assert thresholds == sorted(thresholds)
+
+
+def test_no_two_in_a_moment_when_much_has_arrived():
+    acks = AckTracker()
+    acks._total = 10_000
+    acks.on_received(0, 100, 1000)
+    assert acks.due
+    acks.on_sent(1000)
+    acks.on_received(100, 200, 1001)
+    assert (acks.due, acks.deadline) == (False, 1000 + INTERVAL)
+    acks.on_received(200, 201, 1000 + INTERVAL)
+    assert acks.due
+    acks.on_sent(1000 + INTERVAL)
+    acks.on_received(201, 301, 1001 + INTERVAL, wanted=True)
+    assert acks.due
 
 
 def test_at_once_out_of_order():
@@ -60,7 +76,7 @@ def test_at_once_when_asked_and_when_marked():
     acks = AckTracker()
     acks.on_received(0, 1, 0, wanted=True)
     assert acks.due
-    acks.on_sent()
+    acks.on_sent(0)
     acks.on_mark(3)
     assert (acks.due, acks.congestion_marks) == (True, 3)
 
@@ -97,14 +113,14 @@ def test_ranges_told_often_are_told_no_more():
     acks = AckTracker()
     for number in (0, 1, 5, 6, 9):
         acks.on_received(number, number + 1, 0)
-    acks.on_sent()
+    acks.on_sent(0)
     for number in range(10, 10 + TOLD_OFTEN - 1):
         acks.on_received(number, number + 1, 0)
         assert len(acks.ranges(10)) == 3
-        acks.on_sent()
+        acks.on_sent(0)
     assert acks.ranges(10)[0] == (9, 9 + TOLD_OFTEN)
     acks.on_received(9 + TOLD_OFTEN, 10 + TOLD_OFTEN, 0)
-    acks.on_sent()
+    acks.on_sent(0)
     assert acks.ranges(10) == [(9, 10 + TOLD_OFTEN)]
     acks.on_received(7, 8, 0)  # one that was still under way
     assert acks.ranges(10) == [(9, 10 + TOLD_OFTEN), (7, 8)]

@@ -115,7 +115,7 @@ def test_the_window_is_told_again_when_half_of_it_is_free():
     # RFC 9293 section 3.8.6.2.2.
     receiver = Receiver(1000, 1000, SEGMENT)
     give(receiver, [(0, 0, bytes(1000), 0)])
-    receiver.acks.on_sent()
+    receiver.acks.on_sent(0)
     assert receiver.advertise() == 1000
     receiver.stream.read(499)
     receiver.on_read()
