@@ -43,7 +43,7 @@ class RelayProcess:
         self._answering: threading.Thread | None = None
         control, its_control = socket.socketpair()
         questions, its_questions = socket.socketpair()
-        with its_control, its_questions:
+        with control, questions, its_control, its_questions:
             descriptors = [its_control.fileno(), its_questions.fileno()]
             command = [sys.executable, "-m", relay.__name__, *map(str, descriptors)]
             # The very rawproto that this process uses, installed or not.
@@ -52,8 +52,8 @@ class RelayProcess:
             self._process: subprocess.Popen[bytes] = children.popen(
                 namespace, command, pass_fds=descriptors, stdin=subprocess.DEVNULL, env=environment
             )
-        self._control = Connection(control.detach())
-        self._questions = Connection(questions.detach())
+            self._control = Connection(control.detach())
+            self._questions = Connection(questions.detach())
         self._hear()
 
     @property
@@ -91,9 +91,12 @@ class RelayProcess:
 
     def add_rule(self, direction: str, rule: Rule) -> None:
         """Have a rule look at packets from now on."""
-        if self._answering is None:
-            self._answering = threading.Thread(target=self._answer, name="rawproto-lab-rules", daemon=True)
-            self._answering.start()
+        with self._lock:
+            if self._answering is None:
+                self._answering = threading.Thread(
+                    target=self._answer, name="rawproto-lab-rules", daemon=True
+                )
+                self._answering.start()
         self._rules[direction].add(rule)
         self.command("judge", direction, True)
 

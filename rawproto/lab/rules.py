@@ -130,7 +130,9 @@ class Rules:
                 verdict = verdict or Verdict()
                 rule.act(packet, verdict)
         if verdict is not None:
-            self._rules = [rule for rule in self._rules if not rule.spent]
+            # In place: another thread may be adding one.
+            for spent in [rule for rule in self._rules if rule.spent]:
+                self._rules.remove(spent)
         return verdict
 
 

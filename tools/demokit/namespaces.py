@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rawproto import Lab
 
@@ -33,17 +33,7 @@ def _send_across(
     lab: Lab, source: Source, settings: Settings, display: Display, artefacts: Artefacts, where: str
 ) -> Result:
     left, right = lab.hosts("sender", "receiver")
-    link: Any = lab.link(
-        left,
-        right,
-        rate=settings.rate,
-        delay=settings.delay,
-        loss=settings.loss,
-        reorder=settings.reorder,
-        duplicate=settings.duplicate,
-        corrupt=settings.corrupt,
-        seed=settings.seed,
-    )
+    link = lab.link(left, right, seed=settings.seed, **settings.impairments)
     display.step(f"two hosts, {left.ip4} and {right.ip4}, joined through the relay")
     link.capture(artefacts.wire)
     with Supervisor(source, settings, display, artefacts.handover) as supervisor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 __all__ = ["IDLE_TIMEOUT", "Settings"]
 
@@ -38,3 +39,9 @@ class Settings:
     output: Path = Path("demo-output")
     congestion: str = "bbr"
     kill_receiver: float | None = None
+
+    @property
+    def impairments(self) -> dict[str, Any]:
+        """What the link is asked to do, in the words of the lab."""
+        words = ("rate", "delay", "loss", "reorder", "duplicate", "corrupt")
+        return {word: getattr(self, word) for word in words}

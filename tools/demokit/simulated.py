@@ -108,10 +108,7 @@ def run(source: Source, settings: Settings, display: Display, artefacts: Artefac
     """
     simulation = Simulation(seed=settings.seed)
     left, right = simulation.hosts("sender", "receiver")
-    words = {
-        name: getattr(settings, name) for name in ("rate", "delay", "loss", "reorder", "duplicate", "corrupt")
-    }
-    link = simulation.link(left, right, seed=settings.seed, **words)
+    link = simulation.link(left, right, seed=settings.seed, **settings.impairments)
     display.step(f"two hosts, {left.ip4} and {right.ip4}, in virtual time")
     config = RSPConfig(congestion=settings.congestion, idle_timeout=IDLE_TIMEOUT, keepalive=IDLE_TIMEOUT / 4)
     sending, receiving = _SendingEnd(source), _ReceivingEnd()
