@@ -132,8 +132,8 @@ class MemoryLink(Link):
             if len(self._arrived) >= self._limit:
                 self._stats.kernel_drops += 1
             else:
+                self._signal()  # first: what is queued untold would wait for the next one
                 self._arrived.append((datagram, source, ecn, time.time_ns()))
-                self._signal()
             return True
 
     def receive(self) -> Sequence[ReceivedBatch]:
@@ -208,9 +208,9 @@ class MemoryLink(Link):
         )
         with self._lock:
             self._stats.icmp_errors += 1
-            self._errors.append(error)
             if self._fd >= 0:
                 self._signal()
+            self._errors.append(error)
 
     def _signal(self) -> None:
         os.eventfd_write(self._fd, 1)

@@ -45,15 +45,17 @@ class Repeats:
         if batch.source is None or batch.destination is None:
             return
         table = self._table
+        # Nothing is known until all of it is: memory may run out on the way.
+        self._columns = []
+        self._batches = {}
         self._buffer = table.buffer
+        self._like = batch
         columns: list[NDArray[Any]] = [table.lengths]
         if self._size:
             columns.append(self._buffer[:, : self._size])
         else:
             columns += [table.names, table.control_lengths, table.control]
         self._columns = [(column, column[:1].tobytes()) for column in columns]
-        self._batches = {}
-        self._like = batch
 
     def match(self, count: int) -> ReceivedBatch | None:
         """The batch of the first ``count`` packets of the table if all are like the remembered one, else None."""

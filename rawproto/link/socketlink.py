@@ -148,7 +148,8 @@ class SocketLink(Link):
         """Receive into the table; the number of datagrams, 0 when none waits."""
         table = self._table
         table.reset(self._used)
-        most = min(self._at_once, table.slots)
+        # So many are reset before the next call, should this one not come back.
+        most = self._used = min(self._at_once, table.slots)
         for _ in range(_PENDING_LIMIT):
             count = linux.recvmmsg(self._fd, table.address, most, socket.MSG_DONTWAIT)
             if count >= 0:

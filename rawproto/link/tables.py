@@ -76,8 +76,9 @@ class Pointer:
     def to(self, array: NDArray[Any]) -> int:
         """Address of the first element of ``array``."""
         if self._reference() is not array:
-            self._address = address_of(array)
-            self._reference = weakref.ref(array)
+            # Both or neither, should memory run out on the way; so in the tables below.
+            address, reference = address_of(array), weakref.ref(array)
+            self._address, self._reference = address, reference
         return self._address
 
 
@@ -120,8 +121,10 @@ class SendTable:
         """All messages go to ``sockaddr``; every message points to the one copy kept here."""
         if sockaddr == self._sockaddr:
             return
-        self._name[: len(sockaddr)] = np.frombuffer(sockaddr, dtype=np.uint8)
-        if len(sockaddr) != len(self._sockaddr):
+        name, before = np.frombuffer(sockaddr, dtype=np.uint8), len(self._sockaddr)
+        self._sockaddr = b""
+        self._name[: len(sockaddr)] = name
+        if len(sockaddr) != before:
             self._name_lengths[:] = len(sockaddr)
         self._sockaddr = sockaddr
 
@@ -141,6 +144,7 @@ class SendTable:
         head, tail = batch.head, batch.tail
         state = (self._head.to(head), head.strides[0])
         if state != self._head_state:
+            self._head_state = (0, 0)
             np.multiply(self._rows, state[1], out=self._head_bases)
             self._head_bases += state[0]
             self._head_state = state
@@ -154,15 +158,17 @@ class SendTable:
         if lengths != self._lengths_state:
             self._load_lengths(batch, lengths)
         if pieces != self._pieces:
+            self._pieces = 0
             self._iovec_counts[:] = pieces
             self._pieces = pieces
 
     def _load_lengths(self, batch: Batch, lengths: tuple[bytes, bytes]) -> None:
-        count = len(batch.head)
+        count, total = len(batch.head), int(batch.lengths.sum())
+        self._lengths_state = (b"", b"")
         self._head_lengths[:count] = batch.head_lengths
         self._tail_lengths[:count] = 0 if batch.tail_lengths is None else batch.tail_lengths
+        self.total = total
         self._lengths_state = lengths
-        self.total = int(batch.lengths.sum())
 
     @property
     def name_length(self) -> int:
@@ -266,7 +272,8 @@ class ReceiveTable:
         self._set_slot_size(slot_size)
 
     def _set_slot_size(self, slot_size: int) -> None:
-        self.slot_size = slot_size
+        # Until all is in place it is none of these sizes, and the next call begins anew.
+        self.slot_size = -1
         self._wanted_slot_size = slot_size
         # One slot more than is used: rows cut out of the last slot may reach beyond its end.
         self.flat = pages((self.slots + 1) * slot_size)
@@ -283,6 +290,7 @@ class ReceiveTable:
         self._pristine = self._flat.copy()
         self._first = self._messages[:1].view(np.uint8).data
         self._first_pristine = self._first.tobytes()
+        self.slot_size = slot_size
 
     def reset(self, count: int) -> None:
         """Make the table ready for another call after one that used ``count`` messages."""

@@ -66,6 +66,12 @@ class Arrivals:
         if batch.data is not None:
             self._single(batch.data, batch.source, batch.mark, now)
             return
+        try:
+            self._take(batch, now)
+        except MemoryError:
+            self._stats.out_of_memory += 1  # as if what is left of the batch had been lost
+
+    def _take(self, batch: ReceivedBatch, now: int) -> None:
         count = len(batch)
         self._stats.received += count
         if not count:

@@ -422,9 +422,10 @@ class Pair:
             at, _, name, data, source, ecn = heapq.heappop(self._queue)
             self.now = max(self.now, at)
             if name in self.endpoints:
-                self.oracle.on_arrival(name, data, source)
                 arrived.setdefault(name, []).append((data, source, ecn))
         for name, rows in arrived.items():
+            for data, source, _ in rows:
+                self.oracle.on_arrival(name, data, source)
             batch = ReceivedBatch.from_arrivals([row[:2] for row in rows], ecn=[row[2] for row in rows])
             self.endpoints[name].handle_datagrams(batch, self.now)
         for endpoint in self.endpoints.values():
@@ -560,8 +561,9 @@ class Oracle:
             due = endpoint.poll_timeout()
             late = late or (due is not None and due <= pair.now)
             self._settled += 1
-            if self._settled % (1 + len(endpoint._directory) // 50):
-                continue  # with thousands of connections not after every step
+            count = len(endpoint._directory)
+            if self._settled % (1 + count // (50 if count < 500 else 10)):
+                continue  # with many connections not after every step
             memory = endpoint.memory
             held = sum(connection._core.share.held for connection in endpoint.connections)
             assert 0 <= memory.used == held <= memory.limit, f"{memory.used} bytes counted, {held} held"

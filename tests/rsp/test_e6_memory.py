@@ -10,7 +10,7 @@ import pytest
 from rawproto.addr import IP, UDPAddr
 from rawproto.errors import ConnectionAborted, ConnectionRefused
 from rawproto.protocol import MILLISECOND, SECOND
-from rawproto.rsp import arrivals, receive_stream, send_stream, sender, train
+from rawproto.rsp import arrivals, inbound, receive_stream, send_stream, sender, train
 from rawproto.rsp.config import RSPConfig
 from rawproto.rsp.memory import Memory, Share
 from rawproto.rsp.sources import source_key
@@ -322,16 +322,18 @@ class Failing:
 
 
 class TestE13OutOfMemory:
+    @pytest.mark.parametrize("together", [0, MILLISECOND], ids=["packet by packet", "in batches"])
     @pytest.mark.parametrize("seed", range(8))
-    def test_a_connection_dies_cleanly_and_the_endpoint_lives(self, pair, flow, monkeypatch, seed):
+    def test_a_connection_dies_cleanly_and_the_endpoint_lives(self, pair, flow, monkeypatch, seed, together):
         p = pair(seed=seed, link={**FAST, "loss": 0.02})
+        p.coalesce = together
         p.listen(backlog=1000)
-        failing = Failing(random.Random(seed), 60)
-        for module in (receive_stream, send_stream, sender, train):
+        failing = Failing(random.Random(seed), 100)
+        for module in (inbound, receive_stream, send_stream, sender, train):
             monkeypatch.setattr(module, "np", failing)
         data = p.payload(30_000)
         failed = ended = 0
-        for _ in range(12):
+        for _ in range(20):
             try:
                 client, server = p.open(limit=20)
             except (AssertionError, MemoryError):
