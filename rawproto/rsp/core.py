@@ -52,8 +52,18 @@ class Opening:
     """A SYN or CONFIRM that waits for an answer."""
 
     hello: bytes
+    is_confirm: bool = False
     tries: int = 0
     sent_at: int = 0
+    unreachable_at: int | None = None
+    """When ICMP first said of the CONFIRM that there is nobody to take it."""
+
+    def unreachable(self, now: int) -> bool:
+        """ICMP says that there is nobody: whether that is final."""
+        if self.is_confirm and self.unreachable_at is None:
+            self.unreachable_at = now
+            return False
+        return self.unreachable_at is None or self.sent_at > self.unreachable_at
 
 
 @dataclasses.dataclass(slots=True)

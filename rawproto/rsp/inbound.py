@@ -49,6 +49,7 @@ _MAX_NUMBER = 1 << 62
 _CARRIES_DATA = int(RSPFlags.CARRIES_DATA)
 _ACK, _PROBE, _RESET = Kind.ACK, Kind.PROBE, Kind.RESET  # see arrivals.py
 _SYN_SENT, _LOSS = State.SYN_SENT, Timer.LOSS
+_NOBODY = (ICMPErrorKind.PROTOCOL_UNREACHABLE, ICMPErrorKind.PORT_UNREACHABLE)
 _CE = 3
 """Congestion experienced (RFC 3168 section 5)."""
 
@@ -307,12 +308,16 @@ class Inbound:
             core.trace.record(now, "recovery:packets_lost", ranges=lost.stream, count=lost.count)
 
     def on_icmp(self, error: ICMPError, now: int) -> None:
-        """An ICMP error that quotes a packet of this connection: final only while dialing (RFC 5927 section 5)."""
+        """An ICMP error that quotes a packet of this connection: final only while dialing (RFC 5927 section 5).
+
+        Of a CONFIRM it has to be said twice, and of its repetition: one may be a forgery that got lucky, or the
+        moment in which a listener starts again.
+        """
         core = self._core
         core.soft_error = f"{error.kind.value} (said by {error.reporter})"
         if error.kind is ICMPErrorKind.PACKET_TOO_BIG:
             self._on_too_big(error, now)
-        if core.state is State.SYN_SENT and error.kind.name in ("PROTOCOL_UNREACHABLE", "PORT_UNREACHABLE"):
+        if error.kind in _NOBODY and core.opening is not None and core.opening.unreachable(now):
             core.end(
                 ConnectionRefused(
                     f"nothing there speaks the protocol: {core.soft_error}",

@@ -59,7 +59,9 @@ def confirm(core: Core, cookie: Hello, theirs: Terms, now: int) -> None:
     if syn is not None and syn.tries == 1:  # a repeated SYN says nothing about the round trip (Karn's rule)
         core.recovery.rtt.update(now - syn.sent_at, 0, now)
     core.agree(theirs)
-    core.opening = Opening(hello_packet(Kind.CONFIRM, core.terms, theirs.identifier, cookie.cookie))
+    core.opening = Opening(
+        hello_packet(Kind.CONFIRM, core.terms, theirs.identifier, cookie.cookie), is_confirm=True
+    )
     core.move(State.CONFIRMING)
     send_hello(core, now)
     core.tell()

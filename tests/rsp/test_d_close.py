@@ -366,6 +366,48 @@ class TestD10PeerKilled:
         p.run(lambda: connection.closed, 60)
         assert isinstance(connection.error, TimeoutError)
 
+    def forget(self, p):
+        """Have another connection end 125 s from now: what ended before the last 120 s is then forgotten."""
+
+        def come_and_go():
+            passing = p.dial()
+            p.at(p.now / SECOND + 1, lambda: passing.abort(p.now))
+
+        p.at(p.now / SECOND + 124, come_and_go)
+
+    @pytest.mark.parametrize(("keepalive", "word"), [(15.0, "the peer aborted"), (150.0, "no longer knows")])
+    def test_an_idle_connection_whose_peer_aborted_unheard_learns_of_it(self, pair, keepalive, word):
+        # The RESET goes out once. When it is lost the next packet is answered: with the reason for as long as the
+        # ended connection is remembered, then in ignorance of it.
+        p = pair(keepalive=keepalive, idle_timeout=30.0)
+        client, server = p.open()
+        p.run_for(1)
+        p.links["b"].drop = lambda packet: packet.kind == "RESET"
+        server.abort(p.now)
+        p.settle()
+        assert [packet.fate for packet in p.sent("b", "RESET")] == ["dropped"]
+        p.links["b"].drop = None
+        start = p.now
+        self.forget(p)
+        p.run(lambda: client.closed, 200)
+        assert isinstance(client.error, ConnectionReset)
+        assert word in str(client.error)
+        assert p.now - start <= (keepalive + 0.1) * SECOND
+        assert [packet.kind for packet in p.packets[-2:]] == ["PROBE", "RESET"]
+
+    def test_an_aborted_dialer_whose_port_is_free_again_is_missed_in_the_end(self, pair):
+        # Behind 120 s nobody answers for the port any more: the idle timeout of the question tells.
+        p = pair(keepalive=150.0, idle_timeout=30.0)
+        client, server = p.open()
+        p.run_for(1)
+        p.links["a"].drop = lambda packet: packet.kind == "RESET"
+        client.abort(p.now)
+        p.settle()
+        p.links["a"].drop = None
+        self.forget(p)
+        p.run(lambda: server.closed, 200)
+        assert isinstance(server.error, TimeoutError)
+
     def test_an_idle_connection_with_keepalive_lives_while_the_peer_does(self, pair):
         p = pair(keepalive=15.0, idle_timeout=30.0)
         client, server = p.open()

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from rawproto.errors import ConnectionAborted, ConnectionReset
+from rawproto.protocol import MILLISECOND, SECOND
 from rawproto.rsp import checks
 from rawproto.rsp.ack_packet import encode_ack
 from rawproto.rsp.handshake import Terms, hello_packet
@@ -327,6 +328,60 @@ class TestF17ICMP:
         p.settle()
         assert isinstance(client.error, ConnectionRefusedError)
         assert kind.value in str(client.error)
+
+    @pytest.mark.parametrize("closing", [False, True])
+    @pytest.mark.parametrize("kind", [ICMPErrorKind.PROTOCOL_UNREACHABLE, ICMPErrorKind.PORT_UNREACHABLE])
+    def test_a_listener_gone_behind_its_cookie_is_noticed_when_it_is_said_of_two_confirms(
+        self, pair, kind, closing
+    ):
+        p = pair()
+        p.listen()
+        client = p.dial()
+        p.links["a"].drop = lambda packet: packet.kind != "SYN"
+        p.run(lambda: client.state is State.CONFIRMING)
+        p.send(client, b"x" * 5000)
+        if closing:
+            client.close(p.now)
+        p.settle()
+        first = [packet for packet in p.sent("a") if packet.kind != "SYN"]
+        assert [packet.kind for packet in first[:2]] == ["CONFIRM", "DATA"]
+        for packet in first * 3:  # each packet of the first flight has its answer, however many there are
+            p.a.handle_icmp(self.error(kind, packet.data), p.now)
+        assert not client.closed
+        p.run(lambda: len(p.sent("a", "CONFIRM")) == 2)
+        assert not client.closed
+        p.a.handle_icmp(self.error(kind, p.sent("a", "CONFIRM")[1].data), p.now + MILLISECOND)
+        assert isinstance(client.error, ConnectionRefusedError)
+        assert kind.value in str(client.error)
+        assert p.now < 2 * SECOND
+
+    @pytest.mark.parametrize(
+        "kind", [ICMPErrorKind.HOST_UNREACHABLE, ICMPErrorKind.TIME_EXCEEDED, ICMPErrorKind.PACKET_TOO_BIG]
+    )
+    def test_others_never_end_a_dial_that_confirms(self, pair, kind):
+        p = pair(handshake_timeout=5.0)
+        p.listen()
+        client = p.dial()
+        p.links["a"].drop = lambda packet: packet.kind != "SYN"
+        p.run(lambda: client.state is State.CONFIRMING)
+        for count in range(2, 5):
+            p.run(lambda count=count: len(p.sent("a", "CONFIRM")) == count)
+            p.a.handle_icmp(self.error(kind, p.sent("a")[-1].data), p.now)
+        assert not client.closed
+        p.run(lambda: client.closed)
+        assert kind.value in str(client.error)
+
+    def test_errors_before_the_listener_was_heard_do_not_count_behind_it(self, pair):
+        p = pair()
+        p.listen()
+        client = p.dial()
+        p.links["a"].drop = lambda packet: packet.kind != "SYN" and len(p.sent("a", "CONFIRM")) < 2
+        p.run(lambda: client.state is State.CONFIRMING)
+        p.a.handle_icmp(self.error(ICMPErrorKind.PORT_UNREACHABLE, p.sent("a")[-1].data), p.now)
+        p.run(lambda: client.state is State.ESTABLISHED)
+        for packet in p.sent("a")[1:]:
+            p.a.handle_icmp(self.error(ICMPErrorKind.PORT_UNREACHABLE, packet.data), p.now)
+        assert client.state is State.ESTABLISHED
 
     def test_eight_quoted_bytes_are_enough_for_a_dial(self, pair):
         # RFC 792: the IP header and 8 bytes; they hold the CRC over the random identifier.
