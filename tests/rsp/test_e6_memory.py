@@ -332,8 +332,8 @@ class TestE13OutOfMemory:
         for module in (inbound, receive_stream, send_stream, sender, train):
             monkeypatch.setattr(module, "np", failing)
         data = p.payload(30_000)
-        failed = ended = 0
-        for _ in range(20):
+        failed = 0
+        while failed < 2:
             try:
                 client, server = p.open(limit=20)
             except (AssertionError, MemoryError):
@@ -351,10 +351,7 @@ class TestE13OutOfMemory:
             p.run(lambda: not p.a.connections and not p.b.connections, 200)
             whole = all(len(each.received) == len(data) for each in ends)
             failed += not whole
-            ended += 1
-        assert failing.failures > 0
-        assert ended > 0
-        assert failed > 0
+        assert failing.failures >= failed
         monkeypatch.undo()
         client, server = p.transfer(data, data)
         assert server.received == client.received == data
