@@ -87,7 +87,7 @@ class AckTracker:
             self.largest_at = now
         self._waiting += count
         self._total += count
-        threshold = min(max(FIRST_THRESHOLD, self._total // THINNING), LAST_THRESHOLD)
+        threshold = self._threshold()
         enough = self._waiting >= threshold
         if wanted or not in_order or (enough and (threshold < LAST_THRESHOLD or now >= self._not_before)):
             self.due = True
@@ -95,6 +95,13 @@ class AckTracker:
             self.deadline = self._not_before
         elif self.deadline is None:
             self.deadline = now + MAX_ACK_DELAY
+
+    def _threshold(self) -> int:
+        """Packets that are acknowledged together."""
+        threshold = self._total // THINNING
+        if threshold >= LAST_THRESHOLD:
+            return LAST_THRESHOLD
+        return threshold if threshold > FIRST_THRESHOLD else FIRST_THRESHOLD
 
     def on_mark(self, count: int) -> None:
         """``count`` packets bore a congestion mark: the sender should hear of it at once."""
