@@ -27,14 +27,15 @@ _LONGEST_PAUSE: Final = 1024
 class Eagerness:
     """Decides whether to look again before a sleep, from how earlier waits ended.
 
-    It begins when a sleep was shorter than :data:`WINDOW` and ends with a longer one. Looking in vain (the peer needs
-    this processor, say) pauses it for 8 waits, for four times as many each time that follows, up to 1024: all the time
-    lost to it then is 0.1 us a wait, and few waits of a thousand are the slow ones.
+    It begins when a sleep was shorter than ``window`` nanoseconds and ends with a longer one. Looking in vain (the peer
+    needs this processor, say) pauses it for 8 waits, for four times as many each time that follows, up to 1024: all the
+    time lost to it then is a thousandth of a window a wait, and few waits of a thousand are the slow ones.
     """
 
-    __slots__ = ("_is_eager", "_next_pause", "_pause")
+    __slots__ = ("_is_eager", "_next_pause", "_pause", "_window")
 
-    def __init__(self) -> None:
+    def __init__(self, window: int = WINDOW) -> None:
+        self._window = window
         self._is_eager = False
         self._pause = 0
         self._next_pause = _FIRST_PAUSE
@@ -57,7 +58,7 @@ class Eagerness:
 
     def slept(self, nanoseconds: int) -> None:
         """A sleep ended after so long."""
-        self._is_eager = nanoseconds < WINDOW
+        self._is_eager = nanoseconds < self._window
 
 
 class BusyPoll:

@@ -8,7 +8,7 @@ import os
 import select
 import time
 
-from rawproto.link.busypoll import WINDOW, Eagerness
+from rawproto.link.busypoll import Eagerness
 
 __all__ = ["POLLERR", "POLLIN", "POLLOUT", "Poller"]
 
@@ -16,6 +16,9 @@ POLLIN = select.POLLIN
 POLLERR = select.POLLERR
 POLLOUT = select.POLLOUT
 MILLISECOND = 1_000_000
+_LOOK = 200_000
+"""Nanoseconds to look again at most, twice as long as for a link: to answer, a peer of Python needs as long as waking
+does. A request and its response inside UDP, a core each, take 100 us so; with half of it 117 to 220, mostly asleep."""
 
 # poll() counts whole milliseconds, which is too coarse for pacing: the last of them is waited for by ppoll(), which
 # costs about a microsecond more to call through ctypes.
@@ -77,7 +80,7 @@ class Poller:
         self._poll = select.poll()
         self._poll.register(fd, events)
         self._poll.register(self._wakefd, POLLIN)
-        self._eagerness = Eagerness()
+        self._eagerness = Eagerness(_LOOK)
 
     def watch(self, events: int) -> None:
         """Wait for ``events`` (POLLIN, POLLOUT or both) of the descriptor from now on."""
@@ -94,16 +97,16 @@ class Poller:
         """
         if self._wakefd < 0:
             return 0
-        if timeout is not None and timeout <= WINDOW:
+        if timeout is not None and timeout <= _LOOK:
             return self._fine_wait(max(timeout, 0))
         eagerness, clock = self._eagerness, time.monotonic_ns
         begin = clock()
         if eagerness.decide() and _idleness.at(begin):
-            poll, until = self._poll.poll, begin + WINDOW
+            poll, until = self._poll.poll, begin + _LOOK
             while (now := clock()) < until:
                 if ready := poll(0):
                     # Found late, it came while somebody else had the processor: see BusyPoll.
-                    if clock() < until + WINDOW:
+                    if clock() < until + _LOOK:
                         eagerness.looking_paid()
                     else:
                         eagerness.looking_was_vain()
