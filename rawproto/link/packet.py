@@ -106,8 +106,8 @@ class PacketLink(ExaminedLink):
             send_buffer=send_buffer,
             receive_buffer=_ERROR_ROOM,
         )
-        opened: list[RawLink | FrameSender | socket.socket] = [self._raw]
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._raw.close)
             interfaces = Interfaces(self._raw.fileno())
             name = interface or interfaces.of_address(packed)
             if name is None:
@@ -123,32 +123,33 @@ class PacketLink(ExaminedLink):
                     clear_pending=self._raw.error_queue.drain,
                     send_buffer=send_buffer,
                 )
-                opened.append(self._frames)
+                undo.callback(self._frames.close)
                 code = prelude(protocol, packed) + (_ACCEPT if filter is None else bytes(filter))
                 sock = open_receiver(name, code, receive_buffer)
-                opened.append(sock)
+                undo.callback(sock.close)
             self._rule = IngressRule(name, protocol, packed) if exclusive else None
-        except BaseException:
-            for one in opened:
-                one.close()
-            raise
-        super().__init__(
-            sock,
-            version,
-            network,
-            self._raw.codec,
-            stats=self._raw.counters,
-            error_queue=self._raw.error_queue,
-        )
-        self._local_addr = local
-        self._table = ReceiveTable(slots, _SLOT, 0, 0)
-        self._path = self._interfaces.path(None, name)
-        self._interface = interfaces.index(name)
-        self._header_size = self._frames.header_size
-        self._repeats = Repeats(self._table, self._header_size)
-        self._poll = select.epoll()
-        self._poll.register(sock.fileno(), select.EPOLLIN)
-        self._poll.register(self._raw.fileno(), 0)  # errors are told unasked
+            if self._rule is not None:
+                undo.callback(self._rule.close)
+            super().__init__(
+                sock,
+                version,
+                network,
+                self._raw.codec,
+                stats=self._raw.counters,
+                error_queue=self._raw.error_queue,
+            )
+            undo.callback(super().close)
+            self._local_addr = local
+            self._table = ReceiveTable(slots, _SLOT, 0, 0)
+            self._path = self._interfaces.path(None, name)
+            self._interface = interfaces.index(name)
+            self._header_size = self._frames.header_size
+            self._repeats = Repeats(self._table, self._header_size)
+            self._poll = select.epoll()
+            undo.callback(self._poll.close)
+            self._poll.register(sock.fileno(), select.EPOLLIN)
+            self._poll.register(self._raw.fileno(), 0)  # errors are told unasked
+            undo.pop_all()
         self._is_waiting_for_room = False
 
     @property

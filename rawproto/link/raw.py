@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 from typing import TYPE_CHECKING, Final
@@ -100,7 +101,8 @@ class RawLink(ExaminedLink):
             raise ConfigError(f"version is 4 or 6, not {version}")
         network = f"ip{version}:{protocol}"
         sock = open_raw(protocol, version, network) if sock is None else adopt(sock, protocol, version)
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(sock.close)
             if filter is not None:
                 options.attach_filter(sock, _placed(filter, version))
             options.set_buffer(sock, socket.SO_RCVBUF, receive_buffer)
@@ -113,14 +115,13 @@ class RawLink(ExaminedLink):
             if remote is not None:
                 connect(sock, version, network, remote)
             super().__init__(sock, version, network, codec)
+            undo.callback(super().close)
             self._local_addr = IPAddr(None) if local is None else local
             self._bound = self._local_addr.ip is not None
             self._control = self._ask_for_control(timestamps, slots, details)
             drain(sock)
-        except BaseException:
-            sock.close()
-            raise
-        self._path = self._interfaces.path(self._local_addr.ip, interface)
+            self._path = self._interfaces.path(self._local_addr.ip, interface)
+            undo.pop_all()
 
     def set_filter(self, program: SupportsBytes | None) -> None:
         """See :meth:`SocketLink.set_filter`."""

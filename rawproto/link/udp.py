@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from typing import TYPE_CHECKING, Final
@@ -96,10 +97,11 @@ class UDPLink(SocketLink):
         version = _version(local, version)
         network = f"udp{version}"
         sock = open_udp(version, network)
-        self._offload = offload and _has_offload(sock)
-        # The kernel would show a filter only the first of joined datagrams.
-        self._joins = self._offload and filter is None
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(sock.close)
+            self._offload = offload and _has_offload(sock)
+            # The kernel would show a filter only the first of joined datagrams.
+            self._joins = self._offload and filter is None
             options.attach_filter(sock, filter)
             options.set_buffer(sock, socket.SO_RCVBUF, receive_buffer)
             options.set_buffer(sock, socket.SO_SNDBUF, send_buffer)
@@ -107,12 +109,11 @@ class UDPLink(SocketLink):
             codec = AddressCodec(version, Interfaces(sock.fileno()), ports=True)
             bind(sock, version, network, local, interface)
             super().__init__(sock, version, network, codec)
+            undo.callback(super().close)
             self._local_addr = UDPAddr(local.ip, sock.getsockname()[1], local.zone)
             self._control = self._ask_for_control(timestamps)
-        except BaseException:
-            sock.close()
-            raise
-        self._path = self._interfaces.path(local.ip, interface)
+            self._path = self._interfaces.path(local.ip, interface)
+            undo.pop_all()
 
     def _make_sender(self) -> Sender:
         if not self._offload:

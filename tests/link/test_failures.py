@@ -3,6 +3,7 @@
 import errno
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,27 @@ def ip_of(host, version):
 
 
 MAKERS = [raw, packet, udp]
+
+
+@pytest.mark.parametrize(
+    ("make", "last"),
+    [
+        (raw, "rawproto.link.interfaces.Interfaces.path"),
+        (packet, "rawproto.link.packet.ReceiveTable"),
+        (udp, "rawproto.link.interfaces.Interfaces.path"),
+    ],
+)
+def test_a_link_that_cannot_be_made_keeps_nothing_open(pair, monkeypatch, make, last):
+    def refuse(*_, **__):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(last, refuse)
+    with pair[0]:
+        before = len(set(Path("/proc/self/fd").iterdir()))
+        with pytest.raises(OSError, match="Too many") as caught:
+            make(pair[0])
+        # Counted while the error is at hand, and by its traceback all that the constructor had made.
+        assert len(set(Path("/proc/self/fd").iterdir())) == before, caught
 
 
 def send(link, datagrams, host):
