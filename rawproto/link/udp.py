@@ -131,7 +131,10 @@ class UDPLink(SocketLink):
         if timestamps:
             self._sock.setsockopt(socket.SOL_SOCKET, linux.SO_TIMESTAMPNS, 1)
             wanted[TIMESTAMP] = 16
-        for message in _MESSAGES[self._version]:
+        traffic_class, packet_info = _MESSAGES[self._version]
+        # Bound to an address, all comes to that one; what is not asked for costs nothing with each datagram.
+        is_bound = self._local_addr.ip is not None
+        for message in (traffic_class,) if is_bound else (traffic_class, packet_info):
             self._sock.setsockopt(message.level, message.option, 1)
             wanted[message.level, message.kind] = message.size
         self._table = ReceiveTable(_SLOTS, _SLOT, self._codec.size, space(*wanted.values()))
