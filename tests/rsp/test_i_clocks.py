@@ -148,3 +148,23 @@ def test_i5_coarse_timers_cost_little(pair, granularity):
     client, server = p.transfer(p.payload(1_000_000))
     assert server.received == client.data
     assert p.now < 5 * SECOND
+
+
+def test_i12_a_route_that_becomes_longer_is_taken_for_what_it_is_within_300_s(pair):
+    p = pair(link={"delay": 5 * MILLISECOND})
+    client, server = p.open()
+
+    def talk():
+        p.send(client, b"hello")
+        server.read(-1, p.now)
+        p.at(p.now / SECOND + 1, talk)
+
+    talk()
+    p.run_for(20)
+    assert client.stats().rtt_minimum < 0.02
+    for direction in p.links.values():
+        direction.delay = 100 * MILLISECOND
+    p.run_for(10)
+    assert client.stats().rtt_smoothed > 0.15
+    p.run_for(291)
+    assert client.stats().rtt_minimum >= 0.2
