@@ -40,8 +40,8 @@ __all__ = ["Core", "Doubt", "Opening", "TimedOutError"]
 FIN_WAIT = 60 * SECOND
 """How long the peer's half may stay open after the application closed and all was delivered (Linux tcp_fin_timeout)."""
 LEAST_DRAINING = 1250 * MILLISECOND
-"""A peer that never measured the path repeats its end after a probe timeout of the initial round trip: a second, a tenth
-more at most (rtt.py), and the way here."""
+"""A peer that never measured the path repeats its end after a probe timeout of the initial round trip, a second and a
+tenth at most (rtt.py); the rest is for the way here."""
 REST_AFTER = 2 * SECOND
 """Silence after which a connection counts as idle and keeps no buffers."""
 _REST, _KEEPALIVE = Timer.REST, Timer.KEEPALIVE  # see arrivals.py

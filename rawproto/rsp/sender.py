@@ -163,7 +163,9 @@ class Sender:
         if stream.lost.starts or not recovery.sent.packets_in_flight:
             return 1
         waiting = min(stream.end, self.peer_window) - stream.next
-        return max(1, min(waiting, recovery.worthwhile(self._largest()[0])))
+        worth = min(waiting, recovery.worthwhile(self._largest()[0]))
+        # By less than a packet the window may be overshot, or small windows would be left half empty.
+        return max(1, worth - self.size + 1)
 
     def _must_wait(self, room: int) -> bool:
         """Whether ``room`` in the congestion window lets no further batch go."""
