@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from xxhash import xxh3_64_intdigest
 
-from rawproto.rsp.checks import CHECK_SIZE, CRC32, NONE, SEED_END
+from rawproto.rsp.checks import CHECK_SIZE, CRC32, NONE, SEED_END, XXH3, xxh3
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fill", "verify"]
 
-_LOW_HALF = 0xFFFFFFFF
+_FRONTS = struct.Struct(f"{SEED_END - CHECK_SIZE}s").iter_unpack
 
 
 def fill(batch: Batch, check: str) -> None:
@@ -37,7 +38,7 @@ def fill(batch: Batch, check: str) -> None:
     else:
         starts, lengths = batch.tail_starts.tolist(), batch.tail_lengths.tolist()
         values = _of_halves(head, batch.tail.data, starts, lengths, check)
-    head[:, :CHECK_SIZE] = _as_fields(values).view(np.uint8).reshape(-1, CHECK_SIZE)
+    head[:, :CHECK_SIZE] = _as_fields(values)
 
 
 def verify(rows: NDArray[np.uint8], lengths: NDArray[np.int64], check: str) -> NDArray[np.bool_] | None:
@@ -57,32 +58,36 @@ def _of_rows(rows: NDArray[np.uint8], lengths: NDArray[np.int64], check: str) ->
     step = rows.strides[0]
     # One plain view over all rows: a view of each would cost as much as its CRC.
     flat = as_strided(rows, ((len(rows) - 1) * step + rows.shape[1],), (1,)).data
-    places = zip(range(0, len(rows) * step, step), lengths.tolist(), strict=True)
+    sizes = lengths.tolist()
+    places = zip(range(0, len(rows) * step, step), sizes, strict=True)
     if check == CRC32:
         crc32 = zlib.crc32
         return [crc32(flat[at + CHECK_SIZE : at + size]) for at, size in places]
-    hashed = xxh3_64_intdigest
-    return [
-        hashed(flat[at + SEED_END : at + size], hashed(flat[at + CHECK_SIZE : at + min(SEED_END, size)]))
-        for at, size in places
-    ]
+    if min(sizes, default=SEED_END) < SEED_END:
+        return [xxh3(flat[at : at + size]) for at, size in places]
+    return _seeded(rows, [flat[at + SEED_END : at + size] for at, size in places])
 
 
 def _of_halves(
     heads: NDArray[np.uint8], payload: memoryview, starts: Sequence[int], lengths: Sequence[int], check: str
 ) -> list[int]:
     """The values of packets whose payloads lie elsewhere."""
+    payloads = [payload[start : start + length] for start, length in zip(starts, lengths, strict=True)]
+    if check == XXH3:
+        return _seeded(heads, payloads)
     width = heads.shape[1]
     flat = memoryview(heads.tobytes())
     fronts = [flat[at : at + width - CHECK_SIZE] for at in range(CHECK_SIZE, len(flat), width)]
-    pieces = zip(fronts, starts, lengths, strict=True)
-    if check == CRC32:
-        crc32 = zlib.crc32
-        return [crc32(payload[start : start + length], crc32(front)) for front, start, length in pieces]
+    return [zlib.crc32(payload, zlib.crc32(front)) for payload, front in zip(payloads, fronts, strict=True)]
+
+
+def _seeded(heads: NDArray[np.uint8], payloads: Sequence[memoryview]) -> list[int]:
+    """XXH3 of ``payloads``, the seeds from the heads: of each value the low half is the check."""
     hashed = xxh3_64_intdigest
-    return [hashed(payload[start : start + length], hashed(front)) for front, start, length in pieces]
+    fronts = _FRONTS(heads[:, CHECK_SIZE:SEED_END].tobytes())
+    return [hashed(payload, hashed(front)) for payload, (front,) in zip(payloads, fronts, strict=True)]
 
 
-def _as_fields(values: list[int]) -> NDArray[np.uint32]:
-    """The low halves of ``values`` in network order."""
-    return (np.array(values, dtype=np.uint64) & _LOW_HALF).astype(">u4").view(np.uint32)
+def _as_fields(values: list[int]) -> NDArray[np.uint8]:
+    """The low halves of ``values`` in network order, uint8 (n, 4)."""
+    return np.array(values, dtype=">u8").view(np.uint8).reshape(-1, 8)[:, CHECK_SIZE:]
