@@ -203,7 +203,7 @@ def path_rows() -> Iterator[Row]:
             ours=lambda: fairness("rsp"),
             rivals={"0.95": Goal(0.95), "two of kernel TCP": lambda: fairness("tcp")},
             expect={"0.95": 1},
-            rounds=3 if is_full() else 1,
+            rounds=3,
         )
         yield Row(
             "the larger share of a stream and one of kernel TCP with CUBIC",
@@ -212,5 +212,5 @@ def path_rows() -> Iterator[Row]:
             ours=larger_share,
             rivals={"0.75": Goal(0.75)},
             expect={"0.75": 1},
-            rounds=3 if is_full() else 1,
+            rounds=3,
         )

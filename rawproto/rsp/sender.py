@@ -157,15 +157,18 @@ class Sender:
     def least(self) -> int:
         """Payload bytes that must be allowed before anything goes out.
 
-        While packets are in flight and much waits, a small batch is not worth what it costs at both ends.
+        While packets are in flight and much waits, a small batch is not worth what it costs at both ends. Where the
+        path is too slow for batches of a quarter of the largest, nothing is gained by waiting, and bursts harm others.
         """
         stream, recovery = self.stream, self.recovery
         if stream.lost.starts or not recovery.sent.packets_in_flight:
             return 1
-        waiting = min(stream.end, self.peer_window) - stream.next
-        worth = min(waiting, recovery.worthwhile(self._largest()[0]))
+        largest, quarter = self._largest()
+        worth = min(stream.end, self.peer_window) - stream.next
+        if worth >= quarter:
+            worth = min(worth, recovery.worthwhile(largest))
         # By less than a packet the window may be overshot, or small windows would be left half empty.
-        return max(1, worth - self.size + 1)
+        return worth - self.size + 1 if worth >= quarter else 1
 
     def _must_wait(self, room: int) -> bool:
         """Whether ``room`` in the congestion window lets no further batch go."""
