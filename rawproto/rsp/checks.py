@@ -2,10 +2,10 @@
 
 - ``xxh3``: the low half of XXH3-64 over everything behind the check field, the first 32 bytes of a packet as the seed
   for the rest. Of all damage one packet in 2^32 passes, whatever its pattern. The default on IP itself, where nothing
-  else covers the payload. Costs a quarter of a microsecond a packet of 1,480 bytes on each side.
+  else covers the payload. Costs half a microsecond a packet of 1,480 bytes on each side.
 - ``crc32``: CRC-32 of ISO 3309 over everything behind the check field. Catches every burst up to 32 bits and every odd
   number of wrong bits; of other damage one in 2^32 passes. Its polynomial is Ethernet's, so that what a frame's check
-  sequence missed, it may miss too. Costs two to three times as much.
+  sequence missed, it may miss too. Costs 0.9 us.
 - ``none``: the check field is zero and not looked at. The default inside UDP, whose checksum stands guard: 16 bits of
   ones' complement (RFC 768), which let pass what exchanges 16-bit words or changes two of them against each other, and
   of random damage one in 2^16.
