@@ -65,6 +65,7 @@ def test_the_constants_are_those_of_the_code() -> None:
         "search repeated after": f"{path_mtu.RAISE_INTERVAL // SECOND} s",
         "closed window probed at least every": f"{outbound.MAX_PERSIST // SECOND} s",
         "peer's half open after close": f"{core.FIN_WAIT // SECOND} s",
+        "draining at least": f"{core.LEAST_DRAINING / SECOND:g} s",
         "delivery after close": f"{defaults.linger:g} s (configurable)",
         "idle timeout": f"{defaults.idle_timeout:g} s (configurable)",
         "ended connections remembered": f"{cookie.COOKIE_LIFETIME // SECOND} s, at most {directory.MOST_RECENT:,}",
