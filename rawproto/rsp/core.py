@@ -11,7 +11,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from rawproto.errors import ConnectionAborted, OpError
-from rawproto.protocol import MILLISECOND, SECOND
+from rawproto.protocol import SECOND
 from rawproto.rsp import checks
 from rawproto.rsp.acks import MAX_ACK_DELAY
 from rawproto.rsp.challenge import ChallengeLimit
@@ -39,9 +39,6 @@ __all__ = ["Core", "Doubt", "Opening", "TimedOutError"]
 
 FIN_WAIT = 60 * SECOND
 """How long the peer's half may stay open after the application closed and all was delivered (Linux tcp_fin_timeout)."""
-LEAST_DRAINING = 1250 * MILLISECOND
-"""A peer that never measured the path repeats its end after a probe timeout of the initial round trip, a second and a
-tenth at most (rtt.py); the rest is for the way here."""
 REST_AFTER = 2 * SECOND
 """Silence after which a connection counts as idle and keeps no buffers."""
 _REST, _KEEPALIVE = Timer.REST, Timer.KEEPALIVE  # see arrivals.py
@@ -278,8 +275,7 @@ class Core:
             return
         if self.receiver.stream.complete:
             self.move(State.DRAINING)
-            draining = 3 * self.recovery.rtt.probe_timeout(MAX_ACK_DELAY)
-            self.timers.set(Timer.DRAIN, now + max(draining, LEAST_DRAINING))
+            self.timers.set(Timer.DRAIN, now + 3 * self.recovery.rtt.probe_timeout(MAX_ACK_DELAY))
             self.tell()
         elif self.state is State.CLOSING and not self._waiting_for_end:
             self._waiting_for_end = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rawproto.protocol import SECOND
+from rawproto.protocol import MILLISECOND, SECOND
 from rawproto.rsp.core import NOT_ECT
 from rawproto.rsp.opening import send_hello
 from rawproto.rsp.reasons import Reason
@@ -20,6 +20,9 @@ __all__ = ["Deadlines"]
 
 ECN_DOUBTFUL = 3
 """Probe timeouts in a row after which packets go out unmarked: some networks drop others (RFC 9000 section 13.4.2)."""
+LEAST_DRAINING = 1250 * MILLISECOND
+"""How long the last connection of an endpoint answers a peer that repeats its end. One that never measured the path
+does so after a probe timeout of the initial round trip, a second and a tenth at most; the rest is for the way here."""
 PROBE_PACKETS = 2
 """Packets sent when the probe timeout fires (RFC 9002 section 6.2.4)."""
 
@@ -41,8 +44,11 @@ class Deadlines:
             return other
         return deadline
 
-    def expire(self, now: int) -> bool:
-        """Act on every timer that is due; false when none was."""
+    def expire(self, now: int, *, last: bool = False) -> bool:
+        """Act on every timer that is due; false when none was.
+
+        With ``last`` nothing else keeps the endpoint: when this connection ends, nobody answers the peer any more.
+        """
         core = self._core
         acks, timers = core.receiver.acks, core.timers
         is_late = acks.deadline is not None and acks.deadline <= now
@@ -53,7 +59,7 @@ class Deadlines:
         due = timers.expired(now)
         for timer in due:
             if not core.closed:
-                self._expire(timer, now)
+                self._expire(timer, now, last)
         return is_late or bool(due)
 
     def _place_loss_timer(self) -> None:
@@ -64,7 +70,7 @@ class Deadlines:
         else:
             self._core.timers.set(Timer.LOSS, deadline)
 
-    def _expire(self, timer: Timer, now: int) -> None:
+    def _expire(self, timer: Timer, now: int, last: bool) -> None:
         core = self._core
         match timer:
             case Timer.HANDSHAKE:
@@ -81,7 +87,7 @@ class Deadlines:
             case Timer.IDLE:
                 self._on_idle(now)
             case Timer.DRAIN:
-                self._on_drain(now)
+                self._on_drain(now, last)
             case Timer.DOUBT:
                 settle_doubt(core, now)
             case Timer.PATH:
@@ -124,10 +130,14 @@ class Deadlines:
             return
         core.give_up(f"the peer was not heard for {core.config.idle_timeout:g} s", "", now)
 
-    def _on_drain(self, now: int) -> None:
+    def _on_drain(self, now: int, last: bool) -> None:
         core = self._core
         if core.state is State.DRAINING:
-            core.end(None, now)
+            until = core.last_heard + LEAST_DRAINING
+            if last and now < until:
+                core.timers.set(Timer.DRAIN, until)
+            else:
+                core.end(None, now)
         elif core.sender.stream.finished:
             core.reset(Reason.CLOSED, None, now)  # the peer never closed its half
         else:

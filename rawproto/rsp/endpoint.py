@@ -205,12 +205,14 @@ class Endpoint(Protocol):
 
     def handle_timeout(self, now: int) -> None:
         """Run the timers of every connection that has one due."""
+        others = len(self._directory.connections) + len(self._strangers.listeners) - 1
         for connection in self._schedule.due(now):
             try:
-                acted = connection.deadlines.expire(now)
+                acted = connection.deadlines.expire(now, last=not others)
             except MemoryError:
                 acted = True
                 self._out_of_memory(connection, now)
+            others -= connection.closed
             if acted:
                 self.touch(connection)
             else:

@@ -140,7 +140,8 @@ def test_hundreds_of_connections_on_one_socket(hosts, spawn, descriptors):
             for _ in range(count - 1):
                 dialed.append(rawproto.dial("rsp4", f"{b.address()}:7", timeout=100))
                 accepted.append(listener.accept())
-        assert len(descriptors()) <= before
+        # A driver makes what it polls with when a thread first has to wait: one for each end, that may be since.
+        assert len(descriptors()) <= before + 2
         for index, conn in enumerate(dialed):
             conn.write(b"%d" % index)
         # In reverse: news of one connection must not be lost while another is waited for.

@@ -228,6 +228,35 @@ class TestD6LastAcknowledgement:
         assert (client.error, server.error) == (None, None)
         assert all_over(p)
 
+    @pytest.mark.parametrize("others", [0, 1])
+    def test_the_last_connection_stays_until_any_peer_has_repeated_its_end(self, pair, others):
+        # The listener's one packet is its answer and its end, and the word that it arrived is lost: it has no round
+        # trip to go by. Nobody would answer it behind the last connection of the dialer's endpoint.
+        p = pair()
+        p.listen()
+        kept = [p.dial() for _ in range(others)]
+        client = p.dial()
+        p.run(lambda: len(p.listener) == 1 + others)
+        server = [p.listener.accept() for _ in range(1 + others)][-1]
+        p.links["a"].drop = lambda packet: packet.kind == "ACK"
+        p.send(client, b"a question")
+        client.close_write(p.now)
+        p.run(lambda: server.at_eof or server.readable)
+        server.read(-1, p.now)
+        p.send(server, b"the answer")
+        server.close(p.now)
+        p.run(lambda: client.readable)
+        client.read(-1, p.now)
+        client.close(p.now)
+        p.run(lambda: client.state is State.DRAINING)
+        since = p.now
+        p.links["a"].drop = None
+        p.run(lambda: client.closed, 5)
+        assert (p.now - since > SECOND) is not bool(others)
+        p.run(lambda: server.closed, 5)
+        assert (client.error, server.error) == (None, None)
+        assert not any(each.closed for each in kept)
+
     def test_a_peer_gone_for_good_is_given_up(self, pair):
         p = pair(linger=20.0)
         client, server = p.open()
