@@ -150,7 +150,7 @@ class Node(Generic[P]):
     def _arm(self, now: int) -> None:
         due = self.protocol.poll_timeout()
         if self._oracle is not None:
-            self._oracle.settled(due, now)
+            self._oracle.settled(due, now, woken=self._timer_at is None)
         if due == self._timer_at and due is not None and due > now:
             return
         self._timer_version += 1

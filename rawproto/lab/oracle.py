@@ -31,8 +31,12 @@ class Oracle(Protocol):
     def sending(self, datagrams: Sequence[Datagram], now: int) -> None:
         """The protocol has just given these datagrams to be sent."""
 
-    def settled(self, due: int | None, now: int) -> None:
-        """The protocol has nothing more to send or tell, and wants to be woken at ``due``."""
+    def settled(self, due: int | None, now: int, *, woken: bool) -> None:
+        """The protocol has nothing more to send or tell, and wants to be woken at ``due``.
+
+        ``woken`` says that it has been since it last told a time: what comes at the same moment goes before timers, so
+        that one that is due may wait for its turn.
+        """
 
 
 def oracle_for(node: Node[Any]) -> Oracle | None:

@@ -50,7 +50,7 @@ SMALLEST_RING = 4096
 FEW = 64
 """With more connections than that, the table of an endpoint is not looked through."""
 LATE = 3
-"""So often in a row a node may come to rest with a deadline in the past."""
+"""So often in a row a node may be woken and come to rest with a deadline in the past."""
 CE = 3
 """The ECN codepoint "congestion experienced" (RFC 3168 section 5)."""
 
@@ -279,10 +279,11 @@ class RSPOracle:
 
     # ---- at rest ----------------------------------------------------------------------------------------------
 
-    def settled(self, due: int | None, now: int) -> None:
+    def settled(self, due: int | None, now: int, *, woken: bool) -> None:
         """The node has nothing more to do now."""
         self._cause.clear()
-        self._late = self._late + 1 if due is not None and due <= now else 0
+        if woken:
+            self._late = self._late + 1 if due is not None and due <= now else 0
         if self._late >= LATE:
             raise self._broken("a timer stays in the past")
         touched, self._touched = self._touched, set()

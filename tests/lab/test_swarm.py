@@ -20,6 +20,12 @@ def test_rsp_keeps_its_promises_on_any_link(seeds: range) -> None:
             raise
 
 
+@pytest.mark.parametrize("seed", [216537, 219089])
+def test_a_timer_may_be_due_while_packets_come_at_the_same_moment(seed: int) -> None:
+    # Without delay many packets come at one moment, and all of them before timers.
+    rsp_transfer(Simulation(seed))
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("start", range(100, 10_000, 1_100))
