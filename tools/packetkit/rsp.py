@@ -5,20 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rawproto import DecodeError
-from rawproto.rsp.checks import crc32, sound
+from rawproto.rsp.checks import sound
 from rawproto.rsp.header import COMMON_SIZE, LAYOUTS, Common, Data, Kind, RSPFlags
 
 if TYPE_CHECKING:
     from rawproto import Header
 
-__all__ = ["data_of", "flags_of", "read_rsp", "seal"]
+__all__ = ["data_of", "flags_of", "read_rsp"]
 
 _KIND = 4
-
-
-def seal(packet: bytes) -> int:
-    """The CRC-32 that belongs to the front of ``packet``."""
-    return crc32(packet)
 
 
 def read_rsp(data: bytes, *, certain: bool, whole: bool = True) -> tuple[Header, bytes] | None:

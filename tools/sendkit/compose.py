@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rawproto import TCP, UDP, Datagram, EncodeError, IPv4, IPv6
+from rawproto.rsp.checks import crc32
 from rawproto.rsp.config import DEFAULT_PROTOCOL
 from rawproto.rsp.header import LAYOUTS, Common, Kind
 from rawproto.wire.field import REQUIRED, Checksum, NextProtocol
 
 from ..failure import USAGE, Failure
-from ..packetkit.rsp import seal
 from ..packetkit.values import from_hex, value_of
 from ..packetkit.vocabulary import RSP, field_of
 
@@ -121,7 +121,7 @@ class Recipe:
         for index, (layer, header) in enumerate(zip(self.layers, headers, strict=True)):
             if isinstance(header, Common) and "check" not in layer.values:
                 inner = bytes(Datagram(tuple(headers[index:]), self.payload))
-                header.check = seal(inner)
+                header.check = crc32(inner)
 
 
 def recipe_of(words: Sequence[str], vocabulary: Vocabulary) -> Recipe:
